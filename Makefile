@@ -1,0 +1,45 @@
+# Stockade. `make` alone lists what there is.
+
+WASM_TARGET := wasm32-wasip2
+AGENTS := everything files hello tables
+MANIFEST ?= manifest.yaml
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint bench agents guests check-tools
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: agents ## build everything and serve manifest.yaml on 127.0.0.1:8080
+	cargo build --release --locked -p stockade
+	target/release/stockade serve --manifest $(MANIFEST)
+
+test: agents guests ## every test there is, with real guests, clients and sockets
+	tests/interop/setup.sh
+	cargo build --locked --all-targets
+	cargo test --locked
+	cargo test --locked --lib -p files -p tables
+	RUSTFLAGS="--cfg loom" cargo test --locked --release --target-dir target/loom -p stockade-ledger --test loom
+
+lint: check-tools ## formatting, clippy, documentation; warnings are errors
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --exclude guests --all-targets -- -D warnings
+	cargo clippy --locked --release --target $(WASM_TARGET) $(AGENTS:%=-p %) -p guests -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items -p stockade -p stockade-ledger
+
+bench: agents ## what a call costs, beside a bare hyper and a native rmcp server
+	cargo build --release --locked -p stockade
+	cargo bench --locked -p stockade --bench call
+	cargo bench --locked -p stockade-tests --bench echo
+
+agents: check-tools ## build the agents we ship, as components
+	cargo build --release --locked --target $(WASM_TARGET) $(AGENTS:%=-p %)
+
+guests: check-tools # the hostile ones, for the tests
+	cargo build --release --locked --target $(WASM_TARGET) -p guests
+
+check-tools:
+	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust from https://rustup.rs"; exit 1; }
+	@command -v cc >/dev/null || { echo "a C compiler is missing: apt-get install gcc (or your system's build tools)"; exit 1; }
+	@test -d "$$(rustc --print sysroot)/lib/rustlib/$(WASM_TARGET)" || rustup target add $(WASM_TARGET) || \
+		{ echo "the Rust target $(WASM_TARGET) is missing: rustup target add $(WASM_TARGET)"; exit 1; }
