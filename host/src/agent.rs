@@ -1,0 +1,202 @@
+//! An agent by name -> a call in a capped instance. The only room that names wasmtime.
+//!
+//! A call goes through [`Agent`]: `quarantine` may turn it away, `queue` lets it in when its reserve is granted, `live`
+//! makes a fresh instance that `limiter`, `clock`, `output` and `state` hold in bounds, `calls` and `read` run it, and
+//! `outcome` names what came of it. Components come from `shelf`, which has `compile` make what `cache` does not hold.
+//!
+//! Invariants: no instance serves two callers; nothing that failed is used again; whatever a guest can make the host hold
+//! is charged before it is held.
+
+mod cache;
+mod calls;
+mod clock;
+mod compile;
+mod compile_child;
+pub mod contract;
+mod engine;
+mod failure;
+mod fit;
+mod limiter;
+mod live;
+mod outcome;
+mod output;
+mod quarantine;
+mod queue;
+mod read;
+mod roster;
+mod shelf;
+mod state;
+mod stats;
+mod trial;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use stockade_ledger::{Account, Charge};
+
+use crate::manifest::AgentSpec;
+use crate::registry::Entry;
+use outcome::Scene;
+use quarantine::Quarantine;
+use queue::{Door, LineId};
+use shelf::{Loaded, Shelf};
+use stats::Stats;
+
+pub use calls::Called;
+pub use compile_child::{ChildLimits, Optimise, compile_child};
+pub use failure::{Failure, Limit, LimitName, Unit};
+pub use read::{CHUNK_BYTES_MAX, Read};
+pub use roster::{Agents, precompile};
+pub use stats::Figures;
+
+/// Guest memory a call is guaranteed, unless the manifest or the component asks for more.
+const RESERVE_BYTES_DEFAULT: u64 = 2 << 20;
+
+/// Who calls, as far as a guest may know it: what `host.request` answers.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// Name of the token, else `anonymous`.
+    pub principal: Arc<str>,
+    /// MCP revision.
+    pub protocol_version: &'static str,
+    /// Declared capabilities; sub-capabilities with a dot.
+    pub capabilities: Vec<String>,
+    /// Answers to an earlier input-required result: key and JSON text.
+    pub answers: Vec<(String, String)>,
+    /// The state of that earlier result.
+    pub state: Option<String>,
+}
+
+/// Bytes copied out of a guest, with the charge that pays for them until they are dropped.
+#[derive(Debug)]
+pub struct Charged<T> {
+    pub value: T,
+    /// On the account `replies`.
+    pub charge: Charge,
+}
+
+/// One agent: its caps, its place at the door, its record.
+pub struct Agent {
+    entry: Arc<Entry>,
+    name: Arc<str>,
+    standing: RwLock<Standing>,
+    /// Held while the component is loaded, so that it is loaded once.
+    loading: tokio::sync::Mutex<()>,
+    shelf: Arc<Shelf>,
+    door: Door,
+    line: LineId,
+    /// Pays for guest memory beyond the reserves.
+    growth: Account,
+    quarantine: Quarantine,
+    stats: Stats,
+}
+
+/// What a loaded agent offers.
+#[derive(Debug)]
+pub struct Offer {
+    pub description: contract::Description,
+    /// The agent's own version, from its description.
+    pub version: Arc<str>,
+    /// sha256 of the component, in hex.
+    pub digest: String,
+    pub resources: bool,
+    pub tools: bool,
+    pub prompts: bool,
+    pub completion: bool,
+}
+
+/// Whether an agent can be called.
+#[derive(Debug, Clone)]
+enum Standing {
+    Loading,
+    Ready(Arc<Offer>),
+    Refused(Arc<str>),
+}
+
+impl Agent {
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it offers, without running it.
+    ///
+    /// # Errors
+    ///
+    /// While it is being loaded, and for good when it could not be.
+    pub fn offer(&self) -> Result<Arc<Offer>, Failure> {
+        match self.standing() {
+            Standing::Ready(offer) => Ok(offer),
+            Standing::Loading => {
+                let limit = self.limit(LimitName::Loading, Unit::None, [0; 3]);
+                Err(Failure::Refused(limit.retry(std::time::Duration::from_secs(1))))
+            }
+            Standing::Refused(reason) => {
+                let limit = self.limit(LimitName::NotLoaded, Unit::None, [0; 3]);
+                Err(Failure::Refused(Limit { detail: Some(reason.to_string()), ..limit }))
+            }
+        }
+    }
+
+    /// What its calls have cost and how they ended.
+    pub fn figures(&self) -> Figures {
+        self.stats.snapshot()
+    }
+
+    fn spec(&self) -> &AgentSpec {
+        &self.entry.spec
+    }
+
+    fn standing(&self) -> Standing {
+        self.standing.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn version(&self) -> Arc<str> {
+        match self.standing() {
+            Standing::Ready(offer) => offer.version.clone(),
+            _ => "".into(),
+        }
+    }
+
+    /// What a call is granted before it starts.
+    fn reserve(&self, initial_memory: u64) -> u64 {
+        let reserve = self.spec().reserve.unwrap_or(RESERVE_BYTES_DEFAULT.max(initial_memory));
+        reserve.min(self.spec().memory)
+    }
+
+    /// The component, from the shelf or loaded again.
+    async fn loaded(&self) -> Result<Arc<Loaded>, Failure> {
+        if let Some(loaded) = self.shelf.get(&self.entry.name) {
+            return Ok(loaded);
+        }
+        let _one_at_a_time = self.loading.lock().await;
+        if let Some(loaded) = self.shelf.get(&self.entry.name) {
+            return Ok(loaded);
+        }
+        let known = match self.standing() {
+            Standing::Ready(offer) => Some(cache::Digest(offer.digest.clone())),
+            Standing::Loading | Standing::Refused(_) => None,
+        };
+        let fetched = self.shelf.fetch(&self.entry.name, &self.spec().component, known.as_ref()).await;
+        fetched.map_err(|error| {
+            let limit = self.limit(LimitName::NotLoaded, Unit::None, [0; 3]);
+            Failure::Refused(Limit { detail: Some(format!("{error:#}")), ..limit })
+        })
+    }
+
+    fn scene(&self) -> Scene<'_> {
+        let spec = self.spec();
+        Scene {
+            agent: &self.name,
+            version: self.version(),
+            copies_max: spec.copies,
+            cpu_max: spec.cpu,
+            deadline: spec.deadline,
+            cpu_spent: std::time::Duration::ZERO,
+            last_words: String::new(),
+        }
+    }
+
+    fn limit(&self, limit: LimitName, unit: Unit, [cap, used, wanted]: [u64; 3]) -> Limit {
+        let (agent, version) = (self.name.clone(), self.version());
+        Limit { agent, version, limit, unit, cap, used, wanted, retry_after_ms: None, detail: None }
+    }
+}

@@ -1,0 +1,150 @@
+//! Compiled code on disk, by the digest of its component and the engine that made it.
+//!
+//! Owns the directory `compiled` in the host's data. Compiled code is machine code that runs unchecked: nothing comes into
+//! this directory but what the compiling child wrote, under a name that no other process is given, and nothing leaves it but
+//! by mapping it.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, Read as _};
+use std::os::fd::AsRawFd;
+use std::path::Path;
+
+use anyhow::Context as _;
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, File, OpenOptions};
+use sha2::{Digest as _, Sha256};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+/// Name of the directory below the host's data.
+const DIRECTORY: &str = "compiled";
+
+/// Only the host's own user reads or writes compiled code.
+const MODE: u32 = 0o700;
+
+/// Bytes of a component that are hashed at a time.
+const READ_BYTES: usize = 64 << 10;
+
+/// The directory of compiled code.
+#[derive(Debug)]
+pub(super) struct Cache {
+    dir: Dir,
+    /// Tells engines apart that cannot run each other's code.
+    engine: String,
+}
+
+/// sha256 of a component, in hex.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Digest(pub String);
+
+impl Digest {
+    pub fn of(component: &[u8]) -> Self {
+        Self::hex(&Sha256::digest(component))
+    }
+
+    /// Reads a file to its end, piece by piece.
+    pub fn of_file(file: &mut std::fs::File) -> io::Result<Self> {
+        let mut hasher = Sha256::new();
+        let mut piece = vec![0; READ_BYTES];
+        loop {
+            match file.read(&mut piece)? {
+                0 => return Ok(Self::hex(&hasher.finalize())),
+                n => hasher.update(&piece[..n]),
+            }
+        }
+    }
+
+    fn hex(digest: &[u8]) -> Self {
+        Self(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
+/// A file that is being written by the compiling child; gone unless it is kept.
+#[derive(Debug)]
+pub(super) struct Draft<'a> {
+    cache: &'a Cache,
+    name: String,
+    digest: Digest,
+    pub file: File,
+}
+
+impl Cache {
+    /// Opens the directory, and creates it if need be.
+    pub fn open(data: &Path, engine: &Engine) -> anyhow::Result<Self> {
+        let data = Dir::open_ambient_dir(data, ambient_authority())
+            .with_context(|| format!("cannot open the data directory {}", data.display()))?;
+        match data.create_dir_with(DIRECTORY, DirBuilder::new().mode(MODE)) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(error).context("cannot create `compiled` in the data directory");
+            }
+            _ => {}
+        }
+        let mut hasher = DefaultHasher::new();
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        Ok(Self { dir: data.open_dir(DIRECTORY)?, engine: format!("{:016x}", hasher.finish()) })
+    }
+
+    /// Maps compiled code, if it is there. The size is the file's.
+    pub fn map(&self, engine: &Engine, digest: &Digest) -> anyhow::Result<Option<Component>> {
+        let Some(file) = self.find(digest)? else { return Ok(None) };
+        // By the descriptor just opened, so that what is mapped is what lies in this directory.
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        #[expect(
+            unsafe_code,
+            reason = "wasmtime cannot check machine code; this directory holds only our compiler's output"
+        )]
+        // SAFETY: the file was written by our own compiling child, renamed into a directory of mode 0700, and is never
+        // written again: a new compilation makes a new file.
+        let component = unsafe { Component::deserialize_file(engine, &path) };
+        Ok(Some(component?))
+    }
+
+    /// Bytes of the compiled file.
+    pub fn size(&self, digest: &Digest) -> anyhow::Result<Option<u64>> {
+        self.find(digest)?.map(|file| Ok(file.metadata()?.len())).transpose()
+    }
+
+    /// A new file for the compiler to write.
+    pub fn draft(&self, digest: &Digest) -> anyhow::Result<Draft<'_>> {
+        let name = format!("{}.{}.draft", digest.0, std::process::id());
+        let create = || self.dir.open_with(&name, OpenOptions::new().write(true).create_new(true));
+        let file = match create() {
+            // Left by a process of our number that was killed; two live ones cannot share a number.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.dir.remove_file(&name)?;
+                create()
+            }
+            other => other,
+        };
+        let file = file.context("cannot create a file for compiled code; is the disk full?")?;
+        Ok(Draft { cache: self, name, digest: digest.clone(), file })
+    }
+
+    fn find(&self, digest: &Digest) -> anyhow::Result<Option<File>> {
+        match self.dir.open(self.name(digest)) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).context("cannot open compiled code"),
+        }
+    }
+
+    fn name(&self, digest: &Digest) -> String {
+        format!("{}-{}.cwasm", digest.0, self.engine)
+    }
+}
+
+impl Draft<'_> {
+    /// Makes the file the one that [`Cache::map`] finds.
+    pub fn keep(self) -> anyhow::Result<()> {
+        self.file.sync_all().context("cannot write compiled code; is the disk full?")?;
+        self.cache.dir.rename(&self.name, &self.cache.dir, self.cache.name(&self.digest))?;
+        Ok(())
+    }
+}
+
+impl Drop for Draft<'_> {
+    fn drop(&mut self) {
+        // After `keep` the name is gone already; otherwise the next draft of this process removes what stays.
+        drop(self.cache.dir.remove_file(&self.name));
+    }
+}

@@ -1,0 +1,253 @@
+//! The calls of the contract: admission, a fresh instance, one guest function, and what came of it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::contract::{
+    self, PromptPage, PromptResult, Reference, ResourcePage, Suggestions, TemplatePage, ToolPage, ToolResult,
+};
+use super::failure::{Failure, LimitName, Unit};
+use super::live::{Live, Recipe, Stillborn};
+use super::outcome::Scene;
+use super::queue::Need;
+use super::stats::Cost;
+use super::{Agent, Caller, Charged};
+
+/// Bytes of a cursor, of a list or of a read.
+pub(super) const CURSOR_BYTES_MAX: usize = 4 << 10;
+
+/// Bytes of an agent's error text that are passed on, and entries of an error's list.
+const ERROR_TEXT_BYTES_MAX: usize = 4 << 10;
+const ERROR_LIST_MAX: usize = 16;
+
+/// Calls one function of an exported interface on an instance: the two steps that every call shares.
+macro_rules! on_guest {
+    ($live:expr, $interface:ident . $function:ident ( $($argument:expr),* )) => {{
+        let Live { store, instance, loaded, clock, .. } = &mut $live;
+        let call = async {
+            let indices = loaded.$interface.as_ref().ok_or_else(|| {
+                wasmtime::Error::msg(concat!("the agent has no `", stringify!($interface), "`"))
+            })?;
+            indices.load(&mut *store, instance)?.$function(&mut *store, $($argument),*).await
+        };
+        clock.bound(call).await
+    }};
+}
+pub(super) use on_guest;
+
+/// A whole call: enter, run, leave.
+macro_rules! call {
+    ($agent:ident, $by:ident, $interface:ident . $function:ident ( $($argument:expr),* )) => {{
+        let began = Instant::now();
+        let mut live = $agent.enter($by).await?;
+        let outcome = on_guest!(live, $interface.$function($($argument),*));
+        $agent.leave(live, began, outcome)
+    }};
+}
+
+impl Agent {
+    /// One page of the agent's resources.
+    pub async fn list_resources(&self, by: &Arc<Caller>, cursor: Option<&str>) -> Called<ResourcePage> {
+        let page = call!(self, by, resources.call_list_resources(cursor))?;
+        self.check_next(cursor, page.value.next.as_deref())?;
+        Ok(page)
+    }
+
+    /// One page of the agent's resource templates.
+    pub async fn list_templates(&self, by: &Arc<Caller>, cursor: Option<&str>) -> Called<TemplatePage> {
+        let page = call!(self, by, resources.call_list_templates(cursor))?;
+        self.check_next(cursor, page.value.next.as_deref())?;
+        Ok(page)
+    }
+
+    /// One page of the agent's tools.
+    pub async fn list_tools(&self, by: &Arc<Caller>, cursor: Option<&str>) -> Called<ToolPage> {
+        let page = call!(self, by, tools.call_list_tools(cursor))?;
+        self.check_next(cursor, page.value.next.as_deref())?;
+        Ok(page)
+    }
+
+    /// Runs a tool; `arguments` is a JSON object.
+    pub async fn call_tool(&self, by: &Arc<Caller>, name: &str, arguments: &str) -> Called<ToolResult> {
+        call!(self, by, tools.call_call(name, arguments))
+    }
+
+    /// One page of the agent's prompts.
+    pub async fn list_prompts(&self, by: &Arc<Caller>, cursor: Option<&str>) -> Called<PromptPage> {
+        let page = call!(self, by, prompts.call_list_prompts(cursor))?;
+        self.check_next(cursor, page.value.next.as_deref())?;
+        Ok(page)
+    }
+
+    /// A prompt with its arguments filled in.
+    pub async fn get_prompt(
+        &self,
+        by: &Arc<Caller>,
+        name: &str,
+        arguments: &[(String, String)],
+    ) -> Called<PromptResult> {
+        call!(self, by, prompts.call_get(name, arguments))
+    }
+
+    /// Suggestions for an argument of a prompt or of a template.
+    pub async fn complete(
+        &self,
+        by: &Arc<Caller>,
+        of: &Reference,
+        argument: &str,
+        value: &str,
+        known: &[(String, String)],
+    ) -> Called<Suggestions> {
+        call!(self, by, completion.call_complete(of, argument, value, known))
+    }
+
+    /// A list must come to its end.
+    fn check_next(&self, cursor: Option<&str>, next: Option<&str>) -> Result<(), Failure> {
+        match next {
+            Some(next) if next.len() > CURSOR_BYTES_MAX => {
+                Err(self
+                    .broke(format!("a list's cursor of {} bytes; at most {CURSOR_BYTES_MAX} are allowed", next.len())))
+            }
+            Some(_) if next == cursor => Err(self.broke("the next page of a list is the page itself")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits for a turn and makes an instance. Holds nothing while it waits.
+    pub(super) async fn enter(&self, by: &Arc<Caller>) -> Result<Live, Failure> {
+        if let Some(resting) = self.quarantine.resting() {
+            let figures = [u64::from(super::quarantine::FAILURES_MAX), u64::from(resting.failures), 0];
+            let limit = self.limit(LimitName::Quarantine, Unit::Failures, figures).retry(resting.remaining);
+            self.stats.refused(LimitName::Quarantine);
+            return Err(Failure::Refused(limit));
+        }
+        let loaded = self.loaded().await?;
+        let reserve = self.reserve(loaded.initial_memory);
+        let need = Need { reserve, copies: self.spec().copies };
+        let ticket = match self.door.pass(self.line, need, self.spec().queue_wait).await {
+            Ok(ticket) => ticket,
+            Err(closed) => return Err(self.refused(self.scene().closed(&closed))),
+        };
+        let began = Instant::now();
+        let recipe = Recipe { agent: &self.name, spec: self.spec(), reserve, growth: &self.growth, caller: by };
+        match Live::new(recipe, loaded, ticket).await {
+            Ok(live) => Ok(live),
+            Err(Stillborn { error, peak, cpu, last_words }) => {
+                let cost = Cost { memory_peak: peak, cpu, wall: began.elapsed() };
+                Err(self.failed(by, &error, cost, last_words))
+            }
+        }
+    }
+
+    /// Ends a call: books its cost, then turns what the guest answered into a result that pays for itself.
+    fn leave<T>(&self, live: Live, began: Instant, outcome: wasmtime::Result<Result<T, contract::Error>>) -> Called<T> {
+        let cost = Cost { wall: began.elapsed(), ..live.cost() };
+        match self.judge(&live, cost, outcome) {
+            Ok(value) => {
+                let Live { store, ticket, .. } = live;
+                drop(store);
+                let mut ticket = ticket;
+                let copies = ticket.copies.bytes();
+                Ok(Charged { value, charge: ticket.copies.split(copies) })
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Judges one answer of a guest whose instance may live on.
+    pub(super) fn judge<T>(
+        &self,
+        live: &Live,
+        cost: Cost,
+        outcome: wasmtime::Result<Result<T, contract::Error>>,
+    ) -> Result<T, Failure> {
+        match outcome {
+            Ok(answer) => {
+                self.stats.ran(cost);
+                self.quarantine.forgive();
+                let Cost { memory_peak, cpu, wall } = cost;
+                tracing::debug!(agent = &*self.name, memory_peak, ?cpu, ?wall, error = answer.is_err(), "call");
+                answer.map_err(|error| Failure::Answered(trimmed(error)))
+            }
+            Err(error) => {
+                let state = live.store.data();
+                Err(self.failed(&state.caller, &error, cost, state.output.last_words()))
+            }
+        }
+    }
+
+    /// A call that was stopped or broke the contract: counted, logged in full, and named.
+    pub(super) fn failed(&self, by: &Arc<Caller>, error: &wasmtime::Error, cost: Cost, words: String) -> Failure {
+        self.stats.ran(cost);
+        let failure = Scene { cpu_spent: cost.cpu, last_words: words, ..self.scene() }.stopped(error);
+        let Cost { memory_peak, cpu, wall } = cost;
+        match &failure {
+            Failure::Stopped(limit) => {
+                self.stats.stopped(limit.limit);
+                let (limit_name, cap, used, wanted) = (limit.limit, limit.cap, limit.used, limit.wanted);
+                let principal = &*by.principal;
+                tracing::warn!(
+                    agent = &*self.name, principal, limit = ?limit_name, cap, used, wanted, memory_peak, ?cpu, ?wall,
+                    detail = limit.detail, trace = format!("{error:?}"), "call stopped"
+                );
+                if let Some(rest) = self.quarantine.blame(limit.limit, &by.principal) {
+                    tracing::warn!(agent = &*self.name, ?rest, "agent in quarantine: too many failures in a row");
+                }
+            }
+            Failure::Refused(limit) => self.stats.refused(limit.limit),
+            Failure::Broken { reason, .. } => {
+                self.stats.broken();
+                tracing::warn!(agent = &*self.name, reason, trace = format!("{error:?}"), "contract broken");
+            }
+            Failure::Answered(_) => unreachable!("an answer is not an error of the engine"),
+        }
+        failure
+    }
+
+    /// The agent broke the contract in what it answered, not by a trap.
+    pub(super) fn broke(&self, reason: impl Into<String>) -> Failure {
+        let reason = reason.into();
+        self.stats.broken();
+        tracing::warn!(agent = &*self.name, reason, "contract broken");
+        self.scene().broken(reason)
+    }
+
+    fn refused(&self, failure: Failure) -> Failure {
+        if let Failure::Refused(limit) = &failure {
+            self.stats.refused(limit.limit);
+            tracing::debug!(agent = &*self.name, limit = ?limit.limit, "call refused");
+        }
+        failure
+    }
+}
+
+/// What a call answers.
+pub type Called<T> = Result<Charged<T>, Failure>;
+
+impl Live {
+    /// What the instance has cost so far; the wall clock is the caller's to add.
+    pub(super) fn cost(&self) -> Cost {
+        let (memory_peak, cpu) = (self.store.data().limiter.peak(), self.clock.cpu_total());
+        Cost { memory_peak, cpu, wall: std::time::Duration::ZERO }
+    }
+}
+
+/// An agent's own error, cut to a size that needs no charge.
+fn trimmed(error: contract::Error) -> contract::Error {
+    use contract::Error as E;
+    let cut = |mut text: String| {
+        text.truncate(text.floor_char_boundary(ERROR_TEXT_BYTES_MAX));
+        text.shrink_to_fit();
+        text
+    };
+    match error {
+        E::NotFound(text) => E::NotFound(cut(text)),
+        E::InvalidInput(text) => E::InvalidInput(cut(text)),
+        E::Denied(text) => E::Denied(cut(text)),
+        E::Failed(text) => E::Failed(cut(text)),
+        E::MissingCapability(names) => E::MissingCapability(names.into_iter().take(ERROR_LIST_MAX).map(cut).collect()),
+        E::Busy(_) => error,
+        // Not served yet, so what it asks for goes nowhere.
+        E::InputRequired(_) => E::InputRequired(contract::InputRequired { requests: Vec::new(), state: None }),
+    }
+}

@@ -1,0 +1,78 @@
+//! The time of one guest call: wall clock and CPU, both capped.
+//!
+//! CPU is what the thread really spent while it polled the guest, so that a guest is not billed for the time others ran.
+//! Running guests are checked at every tick of the epoch; sleeping ones run no code, and end by the timer instead.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+use tokio::time::Instant;
+
+use super::limiter::Stop;
+
+/// The clock of one instance, shared by whoever polls it and the epoch callback inside it.
+#[derive(Debug, Clone)]
+pub(super) struct Clock(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    cpu_max: Duration,
+    wall_max: Duration,
+    /// Thread CPU time when the running slice began, in nanoseconds.
+    slice_began: AtomicU64,
+    /// CPU time of this call so far, in nanoseconds.
+    cpu_spent: AtomicU64,
+    /// CPU time of all calls of the instance, in nanoseconds.
+    cpu_total: AtomicU64,
+}
+
+impl Clock {
+    pub fn new(cpu_max: Duration, wall_max: Duration) -> Self {
+        let zero = || AtomicU64::new(0);
+        Self(Arc::new(Inner { cpu_max, wall_max, slice_began: zero(), cpu_spent: zero(), cpu_total: zero() }))
+    }
+
+    /// CPU time of the whole instance so far.
+    pub fn cpu_total(&self) -> Duration {
+        Duration::from_nanos(self.0.cpu_total.load(Relaxed) + self.0.cpu_spent.load(Relaxed))
+    }
+
+    /// Runs one guest call to its end or to the first of its two deadlines. The caller drops the store afterwards.
+    pub async fn bound<T>(&self, call: impl Future<Output = wasmtime::Result<T>>) -> wasmtime::Result<T> {
+        self.0.cpu_total.fetch_add(self.0.cpu_spent.swap(0, Relaxed), Relaxed);
+        let mut call = pin!(call);
+        let metered = poll_fn(|context| {
+            self.0.slice_began.store(thread_cpu_nanos(), Relaxed);
+            let polled = call.as_mut().poll(context);
+            let spent = self.end_slice();
+            // A guest that yields in host calls may never meet the epoch: its CPU time is checked here as well.
+            if polled.is_pending() && spent > self.0.cpu_max { Err(Stop::Cpu.into()).into() } else { polled }
+        });
+        let deadline = Instant::now() + self.0.wall_max;
+        tokio::time::timeout_at(deadline, metered).await.unwrap_or_else(|_| Err(Stop::Deadline.into()))
+    }
+
+    /// What the epoch callback asks at every tick.
+    pub fn check(&self) -> Result<(), Stop> {
+        if self.end_slice() > self.0.cpu_max { Err(Stop::Cpu) } else { Ok(()) }
+    }
+
+    /// Bills the slice that has run, and begins the next.
+    fn end_slice(&self) -> Duration {
+        let now = thread_cpu_nanos();
+        let slice = now.saturating_sub(self.0.slice_began.swap(now, Relaxed));
+        Duration::from_nanos(self.0.cpu_spent.fetch_add(slice, Relaxed) + slice)
+    }
+}
+
+fn thread_cpu_nanos() -> u64 {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,164 @@
+//! Compiling, from the host's side: a child process per component, one at a time.
+//!
+//! Owns the child: what memory, CPU time and disk it may use, and what its death means. The host never runs the compiler
+//! itself, because a small component can cost it minutes and gigabytes; here that costs the child its life.
+
+use std::fs::File;
+use std::io::Seek as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use stockade_ledger::{Account, Charge};
+use tokio::io::AsyncReadExt as _;
+use tokio::process::{Child, Command};
+use tokio::sync::Semaphore;
+
+use super::cache::{Cache, Digest};
+use crate::manifest::CompileLimits;
+
+/// What the compiler needs whatever it compiles, and per byte of component: below this it need not begin.
+const NEEDED_BASE_BYTES: u64 = 16 << 20;
+const NEEDED_PER_BYTE: u64 = 12;
+
+/// What it is given if there is that much. Measured: 13 to 35 times the component, and 92 MiB for one function of 230 KiB.
+const WANTED_BASE_BYTES: u64 = 256 << 20;
+const WANTED_PER_BYTE: u64 = 40;
+
+/// Bytes of the child's complaint that are kept.
+const COMPLAINT_BYTES_MAX: u64 = 4 << 10;
+
+/// Wall clock of the child, as a multiple of its CPU time: other processes may need the processor too.
+const PATIENCE: u32 = 4;
+
+/// Starts compiling children.
+#[derive(Debug)]
+pub(super) struct Compiler {
+    /// The `stockade` executable.
+    program: PathBuf,
+    limits: CompileLimits,
+    account: Account,
+    one_at_a_time: Semaphore,
+}
+
+/// Why there is no compiled code.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CompileError {
+    #[error(
+        "compiling needs {needed} bytes of memory and {free} are free; raise `memory`, or run `stockade check \
+         --precompile` while the host is stopped"
+    )]
+    NoMemory { needed: u64, free: u64 },
+    #[error("not a component that can run here: {0}")]
+    Invalid(String),
+    #[error("the compiler was stopped: more than {} s of CPU time (`compile.cpu`)", .0.as_secs())]
+    Cpu(Duration),
+    #[error("the compiler was stopped: more than the {0} bytes of memory it was given (`compile.memory`)")]
+    Memory(u64),
+    #[error("the compiler was stopped: more than {0} bytes of compiled code (`compile.output`)")]
+    Output(u64),
+    #[error(transparent)]
+    Other(#[from] anyhow::Error),
+}
+
+impl Compiler {
+    pub fn new(program: PathBuf, limits: CompileLimits, account: Account) -> Self {
+        Self { program, limits, account, one_at_a_time: Semaphore::new(1) }
+    }
+
+    /// Compiles the component in `file`, whose bytes have this digest, into `cache`. Waits for its turn; dropping the
+    /// future kills the child.
+    pub async fn compile(&self, cache: &Cache, digest: &Digest, file: &File) -> Result<(), CompileError> {
+        let _turn = self.one_at_a_time.acquire().await.context("the host is stopping")?;
+        let bytes = file.metadata().context("cannot look at the component")?.len();
+        let memory = self.reserve(bytes)?;
+        let started = std::time::Instant::now();
+        let outcome = match self.attempt(cache, digest, file, &memory, "speed").await {
+            // What takes for ever to optimise may well be quick to translate; it will only run slower.
+            Err(CompileError::Cpu(_)) => self.attempt(cache, digest, file, &memory, "none").await,
+            other => other,
+        };
+        let seconds = started.elapsed().as_secs_f64();
+        tracing::info!(digest = &digest.0[..12], bytes, seconds, ok = outcome.is_ok(), "compiled");
+        outcome
+    }
+
+    /// As much memory as is sensible for a component of this size, and there; at least what it cannot do without.
+    fn reserve(&self, component_bytes: u64) -> Result<Charge, CompileError> {
+        let needed = NEEDED_BASE_BYTES + component_bytes * NEEDED_PER_BYTE;
+        let wanted = (WANTED_BASE_BYTES + component_bytes * WANTED_PER_BYTE).min(self.limits.memory).max(needed);
+        let free = self.account.free().min(self.limits.memory);
+        if free < needed {
+            return Err(CompileError::NoMemory { needed, free });
+        }
+        self.account.charge(wanted.min(free)).map_err(|_| CompileError::NoMemory { needed, free: self.account.free() })
+    }
+
+    async fn attempt(
+        &self,
+        cache: &Cache,
+        digest: &Digest,
+        file: &File,
+        memory: &Charge,
+        optimise: &str,
+    ) -> Result<(), CompileError> {
+        let draft = cache.draft(digest)?;
+        let mut input = file.try_clone().context("cannot hand the component to the compiler")?;
+        input.rewind().context("cannot rewind the component")?;
+        let output = draft.file.try_clone().context("cannot hand a file to the compiler")?.into_std();
+        let mut child = self
+            .command(digest, memory.bytes(), optimise)
+            .stdin(input)
+            .stdout(output)
+            .spawn()
+            .with_context(|| format!("cannot start the compiler {}", self.program.display()))?;
+        let patience = self.limits.cpu * PATIENCE + Duration::from_secs(5);
+        let (status, complaint) = tokio::time::timeout(patience, finish(&mut child))
+            .await
+            .map_err(|_| CompileError::Cpu(self.limits.cpu))??;
+        if !status.success() {
+            return Err(self.why_died(status, complaint, memory.bytes()));
+        }
+        Ok(draft.keep()?)
+    }
+
+    fn command(&self, digest: &Digest, memory_bytes: u64, optimise: &str) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .arg("compile-child")
+            .args(["--digest", &digest.0])
+            .args(["--memory-bytes", &memory_bytes.to_string()])
+            .args(["--cpu-seconds", &self.limits.cpu.as_secs().max(1).to_string()])
+            .args(["--output-bytes", &self.limits.output.to_string()])
+            .args(["--optimise", optimise])
+            .env_clear()
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        command
+    }
+
+    fn why_died(&self, status: ExitStatus, complaint: String, memory_bytes: u64) -> CompileError {
+        use rustix::process::Signal;
+        let killed_by = status.signal().and_then(Signal::from_named_raw);
+        match killed_by {
+            Some(Signal::XCPU) => CompileError::Cpu(self.limits.cpu),
+            Some(Signal::XFSZ) => CompileError::Output(self.limits.output),
+            // Out of memory ends in an abort; SIGKILL comes from the kernel, which picks this child first.
+            Some(Signal::ABORT | Signal::KILL | Signal::SEGV | Signal::BUS) => CompileError::Memory(memory_bytes),
+            _ if complaint.is_empty() => CompileError::Invalid(format!("the compiler ended with {status}")),
+            _ => CompileError::Invalid(complaint),
+        }
+    }
+}
+
+async fn finish(child: &mut Child) -> anyhow::Result<(ExitStatus, String)> {
+    let mut complaint = Vec::new();
+    if let Some(stderr) = child.stderr.take() {
+        // The rest of a longer complaint is left in the pipe, where it blocks nobody but the child.
+        stderr.take(COMPLAINT_BYTES_MAX).read_to_end(&mut complaint).await?;
+    }
+    let status = child.wait().await?;
+    Ok((status, String::from_utf8_lossy(&complaint).trim().to_owned()))
+}

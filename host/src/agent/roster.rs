@@ -1,0 +1,170 @@
+//! All agents of the host: made from the registry's entries, loaded one after the other, found by name.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use stockade_ledger::Spec;
+
+use super::engine::Pool;
+use super::quarantine::Quarantine;
+use super::queue::Door;
+use super::shelf::Shelf;
+use super::stats::Stats;
+use super::{Agent, Caller, Failure, Offer, RESERVE_BYTES_DEFAULT, Standing};
+use crate::manifest::{AgentName, CompileLimits};
+use crate::memory::Accounts;
+use crate::registry::Registry;
+
+/// Instances the pool holds at most, whatever the caps would allow: each takes 4 GiB of address space.
+const INSTANCES_MAX: u64 = 1000;
+
+/// Callers the host can tell apart. Tokens will make them more.
+const PRINCIPALS: usize = 1;
+
+/// MCP revision that a guest is told of when the host itself calls.
+const OWN_REVISION: &str = "2026-07-28";
+
+/// All agents, by name. A cheap handle.
+#[derive(Clone)]
+pub struct Agents(Arc<Inner>);
+
+struct Inner {
+    by_name: BTreeMap<AgentName, Arc<Agent>>,
+    settled: AtomicBool,
+}
+
+impl Agents {
+    /// Makes ready to load every agent of the registry. `program` is the `stockade` executable, which compiles.
+    ///
+    /// # Errors
+    ///
+    /// When the pool's address space cannot be had, or the data directory cannot be written.
+    pub fn new(
+        registry: &Registry,
+        accounts: &Accounts,
+        guests_ceiling: u64,
+        limits: CompileLimits,
+        data: &Path,
+        program: PathBuf,
+    ) -> anyhow::Result<Self> {
+        let pool = pool(registry, guests_ceiling);
+        let (code, compile) = (accounts.code.clone(), accounts.compile.clone());
+        let shelf = Arc::new(Shelf::new(pool, data, limits, program, code, compile)?);
+        let (guests, replies) = (accounts.guests.clone(), accounts.replies.clone());
+        let door = Door::new(guests, replies, accounts.queues.clone(), pool.instances);
+        let agent = |entry: &Arc<crate::registry::Entry>| {
+            let spec = &entry.spec;
+            // Nobody takes more than half of what guests may have beyond the reserves.
+            let growth = Spec { name: entry.name.as_str().into(), ceiling: guests_ceiling / 2, floor: 0 };
+            let name: Arc<str> = entry.name.as_str().into();
+            let agent = Agent {
+                name,
+                standing: RwLock::new(Standing::Loading),
+                loading: tokio::sync::Mutex::new(()),
+                shelf: shelf.clone(),
+                door: door.clone(),
+                line: door.line(spec.concurrency, spec.queue),
+                growth: accounts.guests.child(growth),
+                quarantine: Quarantine::new(PRINCIPALS),
+                stats: Stats::default(),
+                entry: entry.clone(),
+            };
+            (entry.name.clone(), Arc::new(agent))
+        };
+        let by_name = registry.entries().map(agent).collect();
+        Ok(Self(Arc::new(Inner { by_name, settled: AtomicBool::new(false) })))
+    }
+
+    /// Loads every agent, compiling what was never compiled. An agent that cannot be loaded is refused by name, and the
+    /// others go on.
+    pub async fn load(&self) {
+        for agent in self.0.by_name.values() {
+            let standing = match agent.admit().await {
+                Ok(offer) => {
+                    let (version, digest) = (&*offer.version, &offer.digest[..12]);
+                    tracing::info!(agent = agent.name(), version, digest, "agent loaded");
+                    Standing::Ready(Arc::new(offer))
+                }
+                Err(reason) => {
+                    tracing::error!(agent = agent.name(), reason, "agent refused");
+                    Standing::Refused(reason.into())
+                }
+            };
+            *agent.standing.write().unwrap_or_else(PoisonError::into_inner) = standing;
+        }
+        self.0.settled.store(true, Ordering::Release);
+    }
+
+    /// True once every agent is loaded or refused.
+    pub fn settled(&self) -> bool {
+        self.0.settled.load(Ordering::Acquire)
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Arc<Agent>> {
+        self.0.by_name.get(name)
+    }
+
+    /// In the order of their names.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Agent>> {
+        self.0.by_name.values()
+    }
+}
+
+impl Agent {
+    /// Loads the component and puts it on trial.
+    async fn admit(&self) -> Result<Offer, String> {
+        let fetched = self.shelf.fetch(&self.entry.name, &self.spec().component, None).await;
+        let loaded = fetched.map_err(|error| format!("{error:#}"))?;
+        let (initial, cap) = (loaded.initial_memory, self.spec().memory);
+        if initial > cap {
+            return Err(format!("it needs {initial} bytes of memory to start; its cap `memory` is {cap}"));
+        }
+        let by = Arc::new(Caller {
+            principal: "host".into(),
+            protocol_version: OWN_REVISION,
+            capabilities: Vec::new(),
+            answers: Vec::new(),
+            state: None,
+        });
+        let description = self.describe(&by).await.map_err(|failure| trial_failed(&failure))?;
+        self.check_names(&by).await.map_err(|failure| trial_failed(&failure))?;
+        Ok(Offer {
+            version: (&*description.version).into(),
+            description,
+            digest: loaded.digest.0.clone(),
+            resources: loaded.resources.is_some(),
+            tools: loaded.tools.is_some(),
+            prompts: loaded.prompts.is_some(),
+            completion: loaded.completion.is_some(),
+        })
+    }
+}
+
+fn trial_failed(failure: &Failure) -> String {
+    match failure {
+        Failure::Broken { reason, .. } => reason.clone(),
+        other => format!("its first call failed: {other}"),
+    }
+}
+
+/// Loads every agent as a start would, and compiles what was never compiled, without serving anything. Answers for each
+/// agent by name.
+pub async fn precompile(agents: &Agents) -> Vec<(AgentName, Result<(), String>)> {
+    let mut outcomes = Vec::new();
+    for (name, agent) in &agents.0.by_name {
+        outcomes.push((name.clone(), agent.admit().await.map(drop)));
+    }
+    outcomes
+}
+
+/// Room for as many instances as the caps let run at once, and memories as large as the largest cap.
+fn pool(registry: &Registry, guests_ceiling: u64) -> Pool {
+    let specs = || registry.entries().map(|entry| &entry.spec);
+    let concurrency: u64 = specs().map(|spec| u64::from(spec.concurrency)).sum();
+    let reserve = specs().map(|spec| spec.reserve.unwrap_or(RESERVE_BYTES_DEFAULT).max(1)).min().unwrap_or(1);
+    let instances = INSTANCES_MAX.min(concurrency).min(guests_ceiling / reserve).max(1);
+    let memory_bytes_max = specs().map(|spec| spec.memory).max().unwrap_or(RESERVE_BYTES_DEFAULT);
+    Pool { instances: u32::try_from(instances).expect("at most INSTANCES_MAX"), memory_bytes_max }
+}

@@ -1,0 +1,230 @@
+//! Components that are loaded, ready to be instantiated.
+//!
+//! Owns the engine, the linker and the compiled code in memory: at most `compile.loaded` components and what the account
+//! `code` lends, the least recently used leaving first. A component in use stays mapped until its last call has ended.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::Context as _;
+use stockade_ledger::{Account, Charge};
+use wasmtime::Engine;
+use wasmtime::component::{Component, InstancePre, Linker};
+
+use super::cache::{Cache, Digest};
+use super::compile::{CompileError, Compiler};
+use super::contract::exports::stockade::agent::{completion, describe, prompts, resources, tools};
+use super::contract::stockade::agent::{host, types};
+use super::engine::{self, Pool};
+use super::fit::{self, Misfit};
+use super::state::State;
+use crate::manifest::{AgentName, CompileLimits};
+
+/// What a loaded component is charged: a fixed part, and this share of its file. The rest of the file is clean mapped
+/// pages, which the kernel takes back when it needs them. Measured: 45 KiB of 183, 1.9 MiB of 34.
+const CODE_BASE_BYTES: u64 = 64 << 10;
+const CODE_SHARE: u64 = 8;
+
+/// The shelf of loaded components.
+pub(super) struct Shelf {
+    engine: Engine,
+    linker: Linker<State>,
+    cache: Cache,
+    compiler: Compiler,
+    code: Account,
+    limits: CompileLimits,
+    slots: Mutex<Slots>,
+}
+
+#[derive(Default)]
+struct Slots {
+    by_agent: HashMap<AgentName, Slot>,
+    uses: u64,
+}
+
+struct Slot {
+    loaded: Arc<Loaded>,
+    used_at: u64,
+}
+
+/// A component that can be instantiated, and where its exports are. An absent interface is `None`.
+pub(super) struct Loaded {
+    pub pre: InstancePre<State>,
+    pub describe: describe::GuestIndices,
+    pub resources: Option<resources::GuestIndices>,
+    pub tools: Option<tools::GuestIndices>,
+    pub prompts: Option<prompts::GuestIndices>,
+    pub completion: Option<completion::GuestIndices>,
+    pub digest: Digest,
+    /// Bytes of linear memory it declares, all its memories together.
+    pub initial_memory: u64,
+    /// After `pre`, so that the code is unmapped before it is given back to the books.
+    _charge: Charge,
+}
+
+/// Why a component is not loaded.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LoadError {
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    #[error("{0}")]
+    Misfit(Misfit),
+    #[error("it does not fit this host: {0}")]
+    Unlinkable(String),
+    #[error("no room for its code: {0}")]
+    NoRoom(stockade_ledger::Refusal),
+    #[error("the component has {bytes} bytes; `compile.component` allows {max}")]
+    TooLarge { bytes: u64, max: u64 },
+    #[error("cannot read {path}: {reason}")]
+    Unreadable { path: PathBuf, reason: std::io::Error },
+    #[error("{path} has changed since it was loaded; restart the host to serve the new version")]
+    Changed { path: PathBuf },
+    #[error(transparent)]
+    Other(#[from] anyhow::Error),
+}
+
+impl Shelf {
+    /// # Errors
+    ///
+    /// When the pool's address space cannot be had, or the data directory cannot be written.
+    pub fn new(
+        pool: Pool,
+        data: &Path,
+        limits: CompileLimits,
+        program: PathBuf,
+        code: Account,
+        compile: Account,
+    ) -> anyhow::Result<Self> {
+        let engine = engine::for_running(pool)?;
+        let linker = linker(&engine)?;
+        let cache = Cache::open(data, &engine)?;
+        let compiler = Compiler::new(program, limits, compile);
+        Ok(Self { engine, linker, cache, compiler, code, limits, slots: Mutex::default() })
+    }
+
+    /// A loaded component, which this marks as used.
+    pub fn get(&self, agent: &AgentName) -> Option<Arc<Loaded>> {
+        let mut slots = self.lock();
+        slots.uses += 1;
+        let now = slots.uses;
+        let slot = slots.by_agent.get_mut(agent)?;
+        slot.used_at = now;
+        Some(slot.loaded.clone())
+    }
+
+    /// Loads an agent's component, compiling it first if that was never done. `known` is what was loaded before, which
+    /// nothing may take the place of.
+    pub async fn fetch(
+        &self,
+        agent: &AgentName,
+        path: &Path,
+        known: Option<&Digest>,
+    ) -> Result<Arc<Loaded>, LoadError> {
+        let (digest, size) = self.compiled(path, known).await?;
+        let charge = self.make_room(CODE_BASE_BYTES + size / CODE_SHARE)?;
+        let component = self.cache.map(&self.engine, &digest)?.context("the compiled code vanished")?;
+        let loaded = Arc::new(self.link(&component, digest, charge)?);
+        let mut slots = self.lock();
+        slots.uses += 1;
+        let used_at = slots.uses;
+        slots.by_agent.insert(agent.clone(), Slot { loaded: loaded.clone(), used_at });
+        Ok(loaded)
+    }
+
+    /// Sees to it that compiled code lies in the cache: whose, and how large it is.
+    async fn compiled(&self, path: &Path, known: Option<&Digest>) -> Result<(Digest, u64), LoadError> {
+        if let Some(digest) = known
+            && let Some(size) = self.cache.size(digest)?
+        {
+            return Ok((digest.clone(), size));
+        }
+        let (file, digest) = self.identify(path).await?;
+        if known.is_some_and(|known| *known != digest) {
+            return Err(LoadError::Changed { path: path.to_owned() });
+        }
+        if let Some(size) = self.cache.size(&digest)? {
+            return Ok((digest, size));
+        }
+        self.compiler.compile(&self.cache, &digest, &file).await?;
+        let size = self.cache.size(&digest)?.context("the compiled code vanished")?;
+        Ok((digest, size))
+    }
+
+    /// Opens and hashes a component, away from the threads that serve.
+    async fn identify(&self, path: &Path) -> Result<(File, Digest), LoadError> {
+        let (path, max) = (path.to_owned(), self.limits.component);
+        let identify = move || {
+            let unreadable = |reason| LoadError::Unreadable { path: path.clone(), reason };
+            let mut file = File::open(&path).map_err(unreadable)?;
+            let bytes = file.metadata().map_err(unreadable)?.len();
+            if bytes > max {
+                return Err(LoadError::TooLarge { bytes, max });
+            }
+            let digest = Digest::of_file(&mut file).map_err(unreadable)?;
+            Ok((file, digest))
+        };
+        tokio::task::spawn_blocking(identify).await.context("the host is stopping")?
+    }
+
+    fn link(&self, component: &Component, digest: Digest, charge: Charge) -> Result<Loaded, LoadError> {
+        fit::check(&self.engine, component).map_err(LoadError::Misfit)?;
+        let unlinkable = |error: wasmtime::Error| LoadError::Unlinkable(format!("{error:#}"));
+        let pre = self.linker.instantiate_pre(component).map_err(unlinkable)?;
+        let initial_memory = component
+            .resources_required()
+            .map_or(0, |required| u64::from(required.num_memories) * required.max_initial_memory_size.unwrap_or(0));
+        Ok(Loaded {
+            describe: describe::GuestIndices::new(&pre).map_err(unlinkable)?,
+            resources: resources::GuestIndices::new(&pre).ok(),
+            tools: tools::GuestIndices::new(&pre).ok(),
+            prompts: prompts::GuestIndices::new(&pre).ok(),
+            completion: completion::GuestIndices::new(&pre).ok(),
+            pre,
+            digest,
+            initial_memory,
+            _charge: charge,
+        })
+    }
+
+    /// Charges code, and takes the least recently used components off the shelf until that is possible.
+    fn make_room(&self, bytes: u64) -> Result<Charge, LoadError> {
+        loop {
+            let crowded = self.lock().by_agent.len() >= self.limits.loaded as usize;
+            let refusal = match self.code.charge(bytes) {
+                Ok(charge) if !crowded => return Ok(charge),
+                Ok(_) => None,
+                Err(refusal) => Some(refusal),
+            };
+            // Dropped outside the lock: unmapping takes its time.
+            let Some(evicted) = self.take_oldest() else {
+                match refusal {
+                    Some(refusal) => return Err(LoadError::NoRoom(refusal)),
+                    None => continue,
+                }
+            };
+            tracing::debug!(digest = &evicted.digest.0[..12], "component unloaded to make room");
+        }
+    }
+
+    fn take_oldest(&self) -> Option<Arc<Loaded>> {
+        let mut slots = self.lock();
+        let oldest = slots.by_agent.iter().min_by_key(|(_, slot)| slot.used_at)?.0.clone();
+        slots.by_agent.remove(&oldest).map(|slot| slot.loaded)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Slots> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What guests may import: all of WASI 0.2 with nothing behind it but what [`State`] grants, and our own interface.
+fn linker(engine: &Engine) -> anyhow::Result<Linker<State>> {
+    use wasmtime::component::HasSelf;
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    types::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    host::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    Ok(linker)
+}

@@ -1,0 +1,119 @@
+//! The first call of a freshly loaded agent: what it says of itself, and whether its names will do.
+//!
+//! Runs under the caps of any other call. An agent that fails its trial is not served; its neighbours are.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::contract::{Description, Tool};
+use super::live::Live;
+use super::{Agent, Caller, Failure};
+
+/// Pages and entries that are looked at; an agent may offer more, but not under names that were never checked.
+const PAGES_MAX: usize = 64;
+
+/// Bytes of a tool's or prompt's name, alone and as `agent__name`.
+const NAME_BYTES_MAX: usize = 64;
+
+impl Agent {
+    /// Calls `describe`, which also compares every exported function with the contract's types.
+    pub(super) async fn describe(&self, by: &Arc<Caller>) -> Result<Description, Failure> {
+        let began = Instant::now();
+        let mut live = self.enter(by).await?;
+        self.check_types(&mut live)?;
+        let Live { store, instance, loaded, clock, .. } = &mut live;
+        let call = async { Ok(Ok(loaded.describe.load(&mut *store, instance)?.call_describe(&mut *store).await?)) };
+        let outcome = clock.bound(call).await;
+        let cost = super::stats::Cost { wall: began.elapsed(), ..live.cost() };
+        self.judge(&live, cost, outcome)
+    }
+
+    fn check_types(&self, live: &mut Live) -> Result<(), Failure> {
+        let Live { store, instance, loaded, .. } = live;
+        let checks = [
+            loaded.describe.load(&mut *store, instance).err().map(|error| ("describe", error)),
+            loaded.resources.as_ref().and_then(|it| Some(("resources", it.load(&mut *store, instance).err()?))),
+            loaded.tools.as_ref().and_then(|it| Some(("tools", it.load(&mut *store, instance).err()?))),
+            loaded.prompts.as_ref().and_then(|it| Some(("prompts", it.load(&mut *store, instance).err()?))),
+            loaded.completion.as_ref().and_then(|it| Some(("completion", it.load(&mut *store, instance).err()?))),
+        ];
+        match checks.into_iter().flatten().next() {
+            Some((interface, error)) => {
+                Err(self.broke(format!("`{interface}` does not have the contract's types: {error:#}")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Goes through the names of all tools and prompts.
+    pub(super) async fn check_names(&self, by: &Arc<Caller>) -> Result<(), Failure> {
+        let loaded = self.loaded().await?;
+        if loaded.tools.is_some() {
+            let mut names = Names::new(self, "tool");
+            let mut cursor = None;
+            for _ in 0..PAGES_MAX {
+                let page = self.list_tools(by, cursor.as_deref()).await?.value;
+                page.tools.iter().try_for_each(|Tool { name, .. }| names.add(name))?;
+                cursor = page.next;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+        }
+        if loaded.prompts.is_some() {
+            let mut names = Names::new(self, "prompt");
+            let mut cursor = None;
+            for _ in 0..PAGES_MAX {
+                let page = self.list_prompts(by, cursor.as_deref()).await?.value;
+                page.prompts.iter().try_for_each(|prompt| names.add(&prompt.name))?;
+                cursor = page.next;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The names of one kind that an agent uses.
+struct Names<'a> {
+    agent: &'a Agent,
+    kind: &'static str,
+    seen: BTreeSet<String>,
+}
+
+impl<'a> Names<'a> {
+    fn new(agent: &'a Agent, kind: &'static str) -> Self {
+        Self { agent, kind, seen: BTreeSet::new() }
+    }
+
+    fn add(&mut self, name: &str) -> Result<(), Failure> {
+        check_name(self.agent.name(), self.kind, name).map_err(|reason| self.agent.broke(reason))?;
+        if !self.seen.insert(name.to_owned()) {
+            return Err(self.agent.broke(format!("two {}s are called `{name}`; rename one of them", self.kind)));
+        }
+        Ok(())
+    }
+}
+
+/// The contract's rule for names of tools and prompts, with room for the agent's own name before it.
+pub(super) fn check_name(agent: &str, kind: &str, name: &str) -> Result<(), String> {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"_./-".contains(&byte);
+    if name.is_empty() || !name.bytes().all(legal) {
+        let shown = &name[..name.floor_char_boundary(NAME_BYTES_MAX)];
+        return Err(format!("the {kind} name `{shown}` is not made of A-Z a-z 0-9 _ . / -"));
+    }
+    let whole = agent.len() + "__".len() + name.len();
+    if whole > NAME_BYTES_MAX {
+        let shown = &name[..name.len().min(NAME_BYTES_MAX)];
+        return Err(format!(
+            "the {kind} name `{agent}__{shown}` has {whole} bytes; at most {NAME_BYTES_MAX} are allowed"
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
