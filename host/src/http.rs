@@ -1,0 +1,130 @@
+//! HTTP: sockets in, [`mcp`](crate::mcp) out. The only room that names axum and hyper.
+//!
+//! Owns what a client may take from us before a message is even parsed: a connection, header bytes, a place among the
+//! requests in flight, body bytes, time. Each is a bound with a name in the manifest's `http`, each refusal says which one.
+//!
+//! # Layout, along one request's way
+//!
+//! - `listen`: accept, seats, the hyper loop, drain. `socket`: the stream below hyper, which charges heads and ends stalls.
+//! - `route`: the one table of paths. `gate`: Host, Origin and what browsers need.
+//! - `post`: an MCP message. `body`: its bytes. `health`: `/livez`, `/readyz`.
+
+mod body;
+mod gate;
+mod health;
+mod listen;
+mod post;
+mod route;
+mod socket;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use stockade_ledger::Account;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+
+use crate::Listeners;
+use crate::agent::Agents;
+use crate::manifest::{HttpLimits, Manifest};
+use crate::mcp;
+use crate::memory::Accounts;
+
+/// Connections of the listener for operators; they do not compete with clients for places.
+const ADMIN_CONNECTIONS: usize = 64;
+
+/// Name of a caller without a token.
+const ANONYMOUS: &str = "anonymous";
+
+/// What the manifest says about HTTP, and the accounts that pay.
+#[derive(Debug)]
+pub struct Settings {
+    gate: gate::Gate,
+    limits: HttpLimits,
+    drain: std::time::Duration,
+    /// Pays for heads and bodies of requests.
+    requests: Account,
+    /// Pays for what `/readyz` says.
+    health: Account,
+}
+
+impl Settings {
+    pub fn new(manifest: &Manifest, accounts: &Accounts) -> Self {
+        Self {
+            gate: gate::Gate::new(&manifest.hosts, &manifest.origins),
+            limits: manifest.http,
+            drain: manifest.drain,
+            requests: accounts.requests.clone(),
+            health: accounts.health.clone(),
+        }
+    }
+}
+
+/// What all requests share.
+struct App {
+    mcp: mcp::Service,
+    agents: Agents,
+    settings: Settings,
+    in_flight: Arc<Semaphore>,
+    draining: AtomicBool,
+    anonymous: Arc<str>,
+}
+
+/// Who a listener is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Audience {
+    /// MCP clients.
+    Public,
+    /// Operators and their probes.
+    Admin,
+}
+
+/// Serves both listeners until `shutdown` is done; then takes nothing new, lets running requests end for at most the
+/// manifest's `drain`, closes what is left and returns.
+pub async fn serve(
+    listeners: Listeners,
+    service: mcp::Service,
+    agents: Agents,
+    settings: Settings,
+    shutdown: impl Future<Output = ()>,
+) {
+    let app = Arc::new(App {
+        mcp: service,
+        agents,
+        in_flight: Arc::new(Semaphore::new(settings.limits.in_flight as usize)),
+        settings,
+        draining: AtomicBool::new(false),
+        anonymous: ANONYMOUS.into(),
+    });
+    let (stop, stopped) = watch::channel(false);
+    let shutdown = async {
+        shutdown.await;
+        app.draining.store(true, Ordering::Relaxed);
+        stop.send_replace(true);
+    };
+    let public = app.listen(listeners.public, Audience::Public, stopped.clone());
+    let admin = app.listen(listeners.admin, Audience::Admin, stopped);
+    tokio::join!(shutdown, public, admin);
+}
+
+impl App {
+    async fn listen(self: &Arc<Self>, listener: TcpListener, audience: Audience, mut stopped: watch::Receiver<bool>) {
+        let limits = self.settings.limits;
+        let serving = listen::Serving {
+            routes: route::table(self, audience, route::Admission::Open),
+            overflow: route::table(self, audience, route::Admission::Full),
+            connections: match audience {
+                Audience::Public => limits.connections as usize,
+                Audience::Admin => ADMIN_CONNECTIONS,
+            },
+            limits,
+            drain: self.settings.drain,
+            heads: self.settings.requests.clone(),
+        };
+        let shutdown = async move {
+            // An error means that nobody is left who could say stop, and so it is one.
+            let _ = stopped.wait_for(|stopped| *stopped).await;
+        };
+        listen::serve(listener, serving, shutdown).await;
+    }
+}

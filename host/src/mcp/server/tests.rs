@@ -1,0 +1,28 @@
+use super::{Capabilities, Implementation, Meta, Unavailable};
+use crate::mcp::Endpoint;
+
+#[test]
+fn capabilities_that_are_missing_are_absent() {
+    let json = |capabilities: &Capabilities| serde_json::to_string(capabilities).unwrap();
+    let tools = Capabilities { tools: true, ..Capabilities::default() };
+    let prompts = Capabilities { prompts: true, completions: true, ..Capabilities::default() };
+    assert_eq!(json(&Capabilities::default()), "{}");
+    assert_eq!(json(&tools), r#"{"tools":{}}"#);
+    assert_eq!(json(&tools.or(prompts)), r#"{"completions":{},"prompts":{},"tools":{}}"#);
+}
+
+#[test]
+fn meta_says_who_and_what_is_missing() {
+    let json = |meta: &Meta| serde_json::to_string(meta).unwrap();
+    let brief = format!(
+        r#"{{"io.modelcontextprotocol/serverInfo":{{"name":"stockade","version":"{}"}}}}"#,
+        env!("CARGO_PKG_VERSION")
+    );
+    let meta = Meta { server_info: Some(Implementation::brief(&Endpoint::Common)), ..Meta::default() };
+    assert_eq!(json(&meta), brief);
+    assert!(Meta::default().is_empty());
+    let unavailable = [Unavailable { agent: "a".into(), reason: "rests".into() }];
+    let meta = Meta { unavailable: &unavailable, ..Meta::default() };
+    assert_eq!(json(&meta), r#"{"stockade/unavailable":[{"agent":"a","reason":"rests"}]}"#);
+    assert!(!meta.is_empty());
+}
