@@ -1,0 +1,137 @@
+//! The command line: arguments, signals, exit codes.
+//!
+//! Owns what an operator types and reads in a terminal. Never decides anything that the manifest decides.
+
+mod check;
+mod compile_child;
+mod log;
+mod serve;
+
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::manifest::{ManifestErrors, Overrides};
+
+/// Exit code of a command that could not do or finish its work.
+const EXIT_FAILED: u8 = 1;
+
+/// Exit code of wrong arguments, a wrong variable or a wrong manifest; clap uses the same.
+const EXIT_USAGE: u8 = 2;
+
+const ABOUT: &str = "Serves MCP agents, each call inside a memory cap that it cannot exceed";
+
+const HELP: &str = "\
+Examples:
+  stockade check                            is ./manifest.yaml right, and what does it come to?
+  stockade check --precompile               also compile every agent, so that the first start is quick
+  stockade serve                            serve it on 127.0.0.1:8080
+  stockade serve --listen 127.0.0.1:0       serve it on a free port, which is printed
+  PORT=8080 stockade serve                  serve it on 0.0.0.0:8080; the manifest must then list `hosts`
+  RUST_LOG=stockade=debug stockade serve    say more in the log, which goes to standard error
+
+  curl http://127.0.0.1:8081/readyz         are the agents loaded?
+
+Signals:
+  SIGTERM and SIGINT let running calls end, for `drain` (10s) at most; a second one ends the host at once.
+
+Exit codes:
+  0  done, or stopped by one signal
+  1  failed while running: an address in use, a directory that cannot be had, an agent that does not compile
+  2  wrong arguments or a wrong manifest; every mistake is printed with its line";
+
+#[derive(Debug, Parser)]
+#[command(name = "stockade", version, about = ABOUT, after_help = HELP, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the agents of a manifest until a signal comes
+    Serve(serve::Options),
+    /// Say what is wrong with a manifest, or what it comes to
+    Check(check::Options),
+    /// Compile one component from standard input to standard output, under limits; the host runs this
+    #[command(hide = true)]
+    CompileChild(compile_child::Options),
+}
+
+/// Why a command ended early. The first two are the operator's to correct.
+#[derive(Debug)]
+enum Stop {
+    Usage(String),
+    Manifest(ManifestErrors),
+    Failed(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Stop {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<ManifestErrors> for Stop {
+    fn from(errors: ManifestErrors) -> Self {
+        Self::Manifest(errors)
+    }
+}
+
+/// Does what the arguments say. `main` returns what this returns.
+pub fn main() -> ExitCode {
+    // Prints help, version and wrong usage itself, and exits with 0 or 2.
+    let arguments = Arguments::parse();
+    let done = match arguments.command {
+        Command::Serve(options) => serve::serve(&options),
+        Command::Check(options) => check::check(&options),
+        Command::CompileChild(options) => compile_child::compile_child(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(stop) => report(&stop),
+    }
+}
+
+fn report(stop: &Stop) -> ExitCode {
+    match stop {
+        Stop::Usage(message) => {
+            eprintln!("stockade: {message}");
+            ExitCode::from(EXIT_USAGE)
+        }
+        Stop::Manifest(errors) => {
+            eprintln!("{errors}");
+            ExitCode::from(EXIT_USAGE)
+        }
+        Stop::Failed(error) => {
+            eprintln!("stockade: {error:#}");
+            ExitCode::from(EXIT_FAILED)
+        }
+    }
+}
+
+/// What the environment says, for `check` as for `serve`. `port` is the variable `PORT`.
+fn overrides(port: Option<&str>) -> Result<Overrides, Stop> {
+    let port = match port {
+        None | Some("") => None,
+        Some(text) => Some(text.parse().map_err(|_| {
+            Stop::Usage(format!("the variable PORT is {text:?}, which is no port: set it to 0-65535, or unset it"))
+        })?),
+    };
+    Ok(Overrides { port, ..Overrides::default() })
+}
+
+/// The variable `PORT`.
+fn port() -> Option<String> {
+    std::env::var_os("PORT").map(|port| port.to_string_lossy().into_owned())
+}
+
+/// Prints on standard output. Who closed it, as `head` does, does not want to know.
+fn say(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}

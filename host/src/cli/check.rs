@@ -1,0 +1,135 @@
+//! `stockade check`: what is wrong with a manifest, or what it comes to.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+
+use super::{Stop, overrides, port, say};
+use crate::manifest::{Access, AgentSpec, Manifest, size};
+use crate::memory::{REQUESTS_FLOOR_BYTES, percent, share};
+use crate::{Host, agent};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    /// The manifest
+    #[arg(long, value_name = "FILE", default_value = "manifest.yaml")]
+    manifest: PathBuf,
+    /// Also compile every agent and try its first call, as a start would
+    #[arg(long)]
+    precompile: bool,
+}
+
+pub(super) fn check(options: &Options) -> Result<(), Stop> {
+    let manifest = Manifest::load(&options.manifest, &overrides(port().as_deref())?)?;
+    say(&summary(&options.manifest, &manifest));
+    for warning in &manifest.warnings {
+        say(&format!("\n{warning}\n"));
+    }
+    if options.precompile {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
+        runtime.block_on(precompile(&manifest))?;
+    }
+    Ok(())
+}
+
+/// Compiles every agent, and says of each whether a start will find it ready.
+async fn precompile(manifest: &Manifest) -> anyhow::Result<()> {
+    let program = std::env::current_exe().context("cannot find the program's own file, which also compiles agents")?;
+    let host = Host::new(manifest, program)?;
+    say(&format!("\ncompiling into {}\n", manifest.data.display()));
+    let outcomes = agent::precompile(host.agents()).await;
+    for (name, outcome) in &outcomes {
+        let outcome = outcome.as_ref().map_or_else(|reason| reason.as_str(), |()| "ready");
+        say(&format!("  {name}: {outcome}\n"));
+    }
+    match outcomes.iter().filter(|(_, outcome)| outcome.is_err()).count() {
+        0 => Ok(()),
+        failed => Err(anyhow!("{failed} of {} agents cannot be served", outcomes.len())),
+    }
+}
+
+/// What a manifest comes to, for people.
+pub(super) fn summary(file: &Path, manifest: &Manifest) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = write_summary(&mut out, file, manifest);
+    out
+}
+
+fn write_summary(out: &mut String, file: &Path, manifest: &Manifest) -> std::fmt::Result {
+    let Manifest { memory, pressure, .. } = manifest;
+    let part = |percent| size::round(share(*memory, percent));
+    writeln!(out, "{} is right\n", file.display())?;
+    writeln!(out, "memory    {}, from {}", size::round(*memory), manifest.memory_source)?;
+    let [warning, critical, maximum] = [pressure.warning, pressure.critical, pressure.maximum].map(size::round);
+    writeln!(out, "pressure  warning {warning}, critical {critical}, maximum {maximum}")?;
+    let requests = size::round(share(*memory, percent::OTHERS).max(REQUESTS_FLOOR_BYTES));
+    writeln!(
+        out,
+        "ceilings  guests {}, code {}, compile {}, replies {}, requests {requests}, queues {}",
+        part(percent::GUESTS),
+        part(percent::CODE),
+        part(percent::COMPILE),
+        part(percent::REPLIES),
+        part(percent::OTHERS),
+    )?;
+    writeln!(out, "listen    {}, for operators {}", manifest.listen, manifest.admin)?;
+    writeln!(out, "data      {}", manifest.data.display())?;
+    for (name, spec) in &manifest.agents {
+        writeln!(out, "\nagent {name}")?;
+        write_agent(out, spec)?;
+    }
+    write_worst_case(out, manifest)
+}
+
+fn write_agent(out: &mut String, spec: &AgentSpec) -> std::fmt::Result {
+    let reserve = spec.reserve.map_or("2M or what it declares".to_owned(), size::show);
+    writeln!(out, "  component  {}", spec.component.display())?;
+    writeln!(
+        out,
+        "  one call   memory {}, reserve {reserve}, copies {}",
+        size::show(spec.memory),
+        size::show(spec.copies)
+    )?;
+    writeln!(out, "  time       deadline {}, cpu {}", seconds(spec.deadline), seconds(spec.cpu))?;
+    writeln!(
+        out,
+        "  calls      {} at once, {} may wait for {}",
+        spec.concurrency,
+        spec.queue,
+        seconds(spec.queue_wait)
+    )?;
+    for (guest, grant) in &spec.dirs {
+        let access = match grant.access {
+            Access::Read => "reads",
+            Access::Write => "reads and writes",
+        };
+        writeln!(out, "  {access:<10} {} as {guest}", grant.path.display())?;
+    }
+    Ok(())
+}
+
+/// What would be asked for if every call the manifest allows ran at once and grew to its cap.
+fn write_worst_case(out: &mut String, manifest: &Manifest) -> std::fmt::Result {
+    let calls: u64 = manifest.agents.values().map(|spec| u64::from(spec.concurrency)).sum();
+    let wanted = manifest
+        .agents
+        .values()
+        .fold(0_u64, |sum, spec| sum.saturating_add(spec.memory.saturating_mul(u64::from(spec.concurrency))));
+    let guests = share(manifest.memory, percent::GUESTS);
+    let verdict = if wanted <= guests {
+        "all of it fits"
+    } else {
+        "beyond that, calls are refused or stopped; the host never is"
+    };
+    let (wanted, guests) = (size::round(wanted), size::round(guests));
+    writeln!(out, "\nworst case  {calls} calls at once, each at its cap: {wanted} of guests' {guests}; {verdict}")
+}
+
+/// A time in seconds, to the millisecond.
+fn seconds(time: Duration) -> String {
+    format!("{}s", time.as_secs_f64())
+}

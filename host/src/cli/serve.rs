@@ -1,0 +1,118 @@
+//! `stockade serve`: from the arguments to a running host, and to its end.
+
+use std::future::pending;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, anyhow};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+
+use super::{Stop, log, overrides, port, say};
+use crate::Listeners;
+use crate::manifest::{Manifest, Overrides, parse_address};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    /// The manifest
+    #[arg(long, value_name = "FILE", default_value = "manifest.yaml")]
+    manifest: PathBuf,
+    /// Where MCP clients connect, instead of the manifest's `listen`; port 0 is any free port
+    #[arg(long, value_name = "IP:PORT", value_parser = parse_address)]
+    listen: Option<SocketAddr>,
+    /// Where operators connect, instead of the manifest's `admin`
+    #[arg(long, value_name = "IP:PORT", value_parser = parse_address)]
+    admin: Option<SocketAddr>,
+    /// Directory of the host's own data, instead of the manifest's `data`
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+pub(super) fn serve(options: &Options) -> Result<(), Stop> {
+    let overrides = Overrides {
+        listen: options.listen,
+        admin: options.admin,
+        data: options.data.clone(),
+        ..overrides(port().as_deref())?
+    };
+    let manifest = Manifest::load(&options.manifest, &overrides)?;
+    log::start(manifest.log, std::env::var("RUST_LOG").ok().as_deref())?;
+    for warning in &manifest.warnings {
+        tracing::warn!(place = warning.location(), "{}; {}", warning.message, warning.suggestion);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
+    let done = runtime.block_on(run(&manifest));
+    // What still blocks now, such as a read from a dead network disk, must not keep the process alive.
+    runtime.shutdown_background();
+    Ok(done?)
+}
+
+/// Serves until a signal comes and running calls have ended, or until a second signal.
+async fn run(manifest: &Manifest) -> anyhow::Result<()> {
+    let program = std::env::current_exe().context("cannot find the program's own file, which also compiles agents")?;
+    // First, so that a signal during a slow start is not lost.
+    let mut signals = Signals::install()?;
+    let listeners =
+        Listeners { public: bind(manifest.listen, "--listen").await?, admin: bind(manifest.admin, "--admin").await? };
+    announce(&listeners)?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let served = crate::run(manifest, program, listeners, async {
+        // An error would mean that nobody waits for signals any more.
+        let _ = stopped.await;
+    });
+    let hurried = async {
+        let name = signals.next().await;
+        tracing::info!(signal = name, drain_ms = manifest.drain.as_millis() as u64, "stopping; running calls may end");
+        let _ = stop.send(());
+        signals.next().await
+    };
+    tokio::select! {
+        served = Box::pin(served) => served,
+        name = hurried => Err(anyhow!("ended at once by a second signal, {name}: running calls were cut off")),
+    }
+}
+
+async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let reason = match error.kind() {
+            ErrorKind::AddrInUse => format!("address in use: another stockade? try {flag} 127.0.0.1:0"),
+            ErrorKind::AddrNotAvailable => format!("this machine has no such address: try {flag} 127.0.0.1:0"),
+            ErrorKind::PermissionDenied => {
+                format!("ports below 1024 need a privilege: try {flag} {}", SocketAddr::new(address.ip(), 8080))
+            }
+            _ => error.to_string(),
+        };
+        anyhow!("cannot listen on {address}: {reason}")
+    })
+}
+
+/// The one line on standard output, for people and for scripts that chose port 0.
+fn announce(listeners: &Listeners) -> anyhow::Result<()> {
+    let (public, admin) = (listeners.public.local_addr()?, listeners.admin.local_addr()?);
+    say(&format!("listening on http://{public} (admin http://{admin})\n"));
+    Ok(())
+}
+
+/// The two signals that end a host politely.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn install() -> anyhow::Result<Self> {
+        let install = |kind| signal(kind).context("cannot wait for signals");
+        Ok(Self { terminate: install(SignalKind::terminate())?, interrupt: install(SignalKind::interrupt())? })
+    }
+
+    /// The name of the next signal.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            Some(()) = self.terminate.recv() => "SIGTERM",
+            Some(()) = self.interrupt.recv() => "SIGINT",
+            else => pending().await,
+        }
+    }
+}

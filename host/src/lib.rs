@@ -1,0 +1,132 @@
+//! Stockade, a registry host for MCP agents: the map of the code.
+//!
+//! Publishers hand the host agents as WebAssembly components; MCP clients read their resources and call their tools over
+//! HTTP; operators say how much memory each agent, and the whole process, may ever use. **No agent, client, document or
+//! upload can take the host down.**
+//!
+//! # One request's way
+//!
+//! [`http`] takes a connection, an in-flight permit and a charge for the body it is about to read, and checks who is
+//! asking. [`mcp`] parses the body once, into an enum. [`agent`] waits for a turn at the door until the call's reserve is
+//! granted, makes a fresh instance, and runs one function of the guest under its caps. The reply is built in a buffer that
+//! pays for every byte it grows by, and its charge dies when its last byte has been written. Every way out (client gone,
+//! deadline, trap, shutdown) is the same drop.
+//!
+//! # The rooms
+//!
+//! | room | owns | never |
+//! |---|---|---|
+//! | [`manifest`] | the operator's file, checked once | is asked twice whether a setting makes sense |
+//! | [`memory`] | the accounts of the ledger | knows who charges |
+//! | [`registry`] | which agents there are, under which caps | knows how an agent runs |
+//! | [`agent`] | components, instances, limits, turns | names HTTP or MCP |
+//! | [`mcp`] | messages, eras, names, replies | names a socket |
+//! | [`http`] | sockets, routes, bodies | looks into a message |
+//! | [`cli`] | arguments, signals, exit codes | decides anything the manifest decides |
+//!
+//! Arrows point one way: `http -> mcp -> agent -> registry -> ledger`. The ledger is a crate of its own
+//! ([`stockade_ledger`]), so that Cargo proves it depends on nothing. The test `tidy` holds all this.
+//!
+//! # Who holds bytes
+//!
+//! | holder | account | limit | tripped by the test |
+//! |---|---|---|---|
+//! | a call's memories and tables | `guests` | `memory` of the agent | `hostile::*` |
+//! | results copied out of a guest | `replies` | `copies` of the agent | `hostile::*` |
+//! | a reply being built or sent | `replies` | `http.reply` | `limits::*` |
+//! | a request's body | `requests` | `http.body` | `limits::*` |
+//! | a waiting call | `queues` | `queue` of the agent | `limits::*` |
+//! | mapped code | `code` | `compile.loaded` | `limits::*` |
+//! | the compiling child | `compile` | `compile.memory` | `hostile::*` |
+
+pub mod agent;
+pub mod cli;
+pub mod http;
+pub mod manifest;
+pub mod mcp;
+pub mod memory;
+pub mod registry;
+
+use std::future::Future;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+
+use agent::Agents;
+use manifest::Manifest;
+use memory::Accounts;
+use registry::Registry;
+
+/// Sockets the host answers on, already bound.
+#[derive(Debug)]
+pub struct Listeners {
+    /// MCP clients.
+    pub public: TcpListener,
+    /// Operators.
+    pub admin: TcpListener,
+}
+
+/// A host that is built and not yet serving.
+pub struct Host {
+    accounts: Accounts,
+    agents: Agents,
+    service: mcp::Service,
+    http: http::Settings,
+}
+
+impl Host {
+    /// Builds everything from the manifest, top to bottom. `program` is the `stockade` executable, which compiles agents
+    /// in a process of its own.
+    ///
+    /// # Errors
+    ///
+    /// When the data directory cannot be had, or the guarantees of the accounts do not fit `memory`.
+    pub fn new(manifest: &Manifest, program: PathBuf) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(&manifest.data)
+            .with_context(|| format!("cannot create the data directory {}", manifest.data.display()))?;
+        let native = memory::measured()?;
+        let accounts = Accounts::open(manifest.memory, manifest.pressure.maximum, native)
+            .with_context(|| format!("`memory: {}` is too small for the host itself", manifest.memory))?;
+        let registry = Registry::from_manifest(manifest);
+        let guests_ceiling = memory::share(manifest.memory, memory::percent::GUESTS);
+        let agents = Agents::new(&registry, &accounts, guests_ceiling, manifest.compile, &manifest.data, program)?;
+        let service = mcp::Service::new(agents.clone(), &accounts, manifest.http);
+        let http = http::Settings::new(manifest, &accounts);
+        Ok(Self { accounts, agents, service, http })
+    }
+
+    /// The books.
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    /// The agents.
+    pub fn agents(&self) -> &Agents {
+        &self.agents
+    }
+
+    /// Serves until `shutdown`, then drains. Agents load meanwhile: `/readyz` says when they are done.
+    pub async fn serve(self, listeners: Listeners, shutdown: impl Future<Output = ()>) {
+        let agents = self.agents.clone();
+        let loading = tokio::spawn(async move { agents.load().await });
+        http::serve(listeners, self.service, self.agents, self.http, shutdown).await;
+        // A compiling child ends with its task.
+        loading.abort();
+    }
+}
+
+/// Builds a host from its manifest and serves until `shutdown`.
+///
+/// # Errors
+///
+/// As [`Host::new`].
+pub async fn run(
+    manifest: &Manifest,
+    program: PathBuf,
+    listeners: Listeners,
+    shutdown: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    Host::new(manifest, program)?.serve(listeners, shutdown).await;
+    Ok(())
+}

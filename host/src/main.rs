@@ -1,0 +1,5 @@
+//! The `stockade` executable: reads the arguments, and does what they say.
+
+fn main() -> std::process::ExitCode {
+    stockade::cli::main()
+}
