@@ -1,0 +1,111 @@
+//! Limits of the host's own, tripped one by one.
+
+use serde_json::{Value, json};
+use stockade_tests::{Client, TestHost};
+
+fn names(list: &Value, key: &str) -> Vec<String> {
+    let entries = list[key].as_array().expect("a list");
+    entries.iter().map(|entry| entry["name"].as_str().expect("a name").to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn concurrency_and_queue() {
+    let host = TestHost::start(
+        "agents: { guests: { component: '{agents}/guests.wasm', concurrency: 1, queue: 1, queue_wait: 50ms, deadline: 2s } }",
+    );
+    let client = host.agent("guests");
+    let sleeper = tokio::spawn({
+        let client = client.clone();
+        async move { client.call("sleep", json!({})).await }
+    });
+    assert!(stockade_tests::eventually(|| host.used("guests") > 0), "the sleeper runs");
+    let waited = client.call("ok", json!({})).await;
+    assert_eq!((waited.status, waited.code()), (503, -32050), "{}", waited.body);
+    assert_eq!(waited.limit()["limit"], "busy");
+    assert_eq!(waited.headers["retry-after"], "1");
+    assert_eq!(sleeper.await.expect("no panic").limit()["limit"], "deadline");
+    assert_eq!(client.call("ok", json!({})).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cpu_and_wall_clock_are_two_limits() {
+    let host = TestHost::start(
+        "agents: { guests: { component: '{agents}/guests.wasm', cpu: 200ms, deadline: 60s }, \
+                   other: { component: '{agents}/guests.wasm', cpu: 200ms, deadline: 300ms } }",
+    );
+    let spun = host.agent("guests").call("spin", json!({})).await;
+    assert_eq!((&spun.limit()["limit"], &spun.limit()["cap"]), (&json!("cpu"), &json!(200)), "{}", spun.body);
+    assert!(host.figures("guests").cpu_longest < std::time::Duration::from_millis(400), "ended soon after its limit");
+    let slept = host.agent("other").call("sleep", json!({})).await;
+    assert_eq!((&slept.limit()["limit"], &slept.limit()["cap"]), (&json!("deadline"), &json!(300)), "{}", slept.body);
+    assert!(host.figures("other").cpu_longest < std::time::Duration::from_millis(200), "sleep is not billed as CPU");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn host_memory_is_not_the_agents_cap() {
+    // Half of the guests' share (70 % of 512M) is less than the agent's own cap: the host is full first.
+    let host = TestHost::start("memory: 512M\nagents: { guests: { component: '{agents}/guests.wasm', memory: 300M } }");
+    let answer = host.agent("guests").call("leak-small", json!({})).await;
+    assert_eq!(answer.limit()["limit"], "host-full", "{}", answer.body);
+    assert_eq!(host.agent("guests").call("ok", json!({})).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copies() {
+    let agents = "agents: { everything: { component: '{agents}/everything.wasm', copies: 512K } }";
+    let host = TestHost::start(agents);
+    let long = "x".repeat(600 << 10);
+    let answer = host.agent("everything").call("echo", json!({ "text": long })).await;
+    assert_eq!(answer.limit()["limit"], "copies", "{}", answer.body.to_string().len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_larger_than_it_may_be() {
+    let host =
+        TestHost::start("http: { reply: 1M }\nagents: { everything: { component: '{agents}/everything.wasm' } }");
+    let client = host.agent("everything");
+    let small = client.read("test://large/100000").await;
+    assert_eq!(small.status, 200);
+    let large = client.read("test://large/3000000").await;
+    assert!(large.code() != 0, "3 MB in a reply of 1 MiB");
+    assert!(large.message().contains("reply"), "{}", large.message());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_larger_than_it_may_be() {
+    let host = TestHost::start("http: { body: 64K }\nagents: { hello: { component: '{agents}/hello.wasm' } }");
+    let answer = host.agent("hello").call("greet", json!({ "name": "x".repeat(70_000) })).await;
+    assert_eq!(answer.status, 413, "{}", answer.body);
+    assert!(answer.message().contains("65536") || answer.message().contains("64"), "{}", answer.message());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn few_components_loaded_at_once() {
+    let host = TestHost::start(
+        "compile: { loaded: 1 }\nagents: { hello: { component: '{agents}/hello.wasm' }, guests: { component: '{agents}/guests.wasm' } }",
+    );
+    for _ in 0..3 {
+        assert_eq!(host.agent("hello").call("greet", json!({ "name": "a" })).await.text(), "Hello, a!");
+        assert_eq!(host.agent("guests").call("ok", json!({})).await.status, 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_compiler_needs_memory_that_is_there() {
+    let host = TestHost::start("compile: { memory: 16M }\nagents: { hello: { component: '{agents}/hello.wasm' } }");
+    let reason = host.refusal("hello");
+    assert!(reason.contains("compiling needs") && reason.contains("are free"), "{reason}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_of_all_agents_on_one_endpoint() {
+    let host = TestHost::start(
+        "agents: { hello: { component: '{agents}/hello.wasm' }, other: { component: '{agents}/hello.wasm' } }",
+    );
+    let client: Client = host.client();
+    let list = client.list("tools/list", None).await;
+    assert_eq!(names(list.result(), "tools"), ["hello__greet", "other__greet"]);
+    assert_eq!(client.call("other__greet", json!({ "name": "b" })).await.text(), "Hello, b!");
+    let unknown = client.call("nobody__greet", json!({})).await;
+    assert_eq!(unknown.code(), -32602, "{}", unknown.body);
+}

@@ -1,0 +1,8 @@
+//! The one integration binary: the real host, real guests, real clients.
+
+mod crowd;
+mod hostile;
+mod interop;
+mod life;
+mod limits;
+mod tidy;

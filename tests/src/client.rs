@@ -1,0 +1,119 @@
+//! A small MCP client of the newest revision: what a test says, and what came back, unabridged.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+/// Revision this client speaks.
+pub const REVISION: &str = "2026-07-28";
+
+/// The host's cursor for a list of resources that stands in for an agent's own. Opaque to clients, but a hostile one can
+/// read the source as well.
+pub fn resources_cursor(agent: &str, agents_own: &str) -> String {
+    URL_SAFE_NO_PAD.encode(format!("1r{agent}+{agents_own}"))
+}
+
+/// Talks to one endpoint over kept-alive connections.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    url: String,
+}
+
+/// A reply as it came.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: reqwest::header::HeaderMap,
+    pub body: Value,
+}
+
+static IDS: AtomicU64 = AtomicU64::new(1);
+
+impl Client {
+    pub fn new(address: SocketAddr, path: &str) -> Self {
+        let http = reqwest::Client::builder().tcp_nodelay(true).no_proxy().build().expect("a client");
+        Self { http, url: format!("http://{address}{path}") }
+    }
+
+    /// Sends any bytes with any headers.
+    pub async fn raw(&self, headers: &[(&str, &str)], body: impl Into<reqwest::Body>) -> reqwest::Result<Answer> {
+        let mut request = self.http.post(&self.url).body(body);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let reply = request.send().await?;
+        let (status, headers) = (reply.status().as_u16(), reply.headers().clone());
+        let text = reply.text().await?;
+        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        Ok(Answer { status, headers, body })
+    }
+
+    /// A request of the newest revision, as a careful client makes it.
+    pub async fn request(&self, method: &str, mut params: Value) -> Answer {
+        params["_meta"] = json!({
+            "io.modelcontextprotocol/protocolVersion": REVISION,
+            "io.modelcontextprotocol/clientCapabilities": {},
+            "io.modelcontextprotocol/clientInfo": { "name": "stockade-tests", "version": "0" },
+        });
+        let name = params.get("name").or(params.get("uri")).and_then(Value::as_str).map(str::to_owned);
+        let id = IDS.fetch_add(1, Ordering::Relaxed);
+        let body = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
+        let mut headers = vec![
+            ("content-type", "application/json"),
+            ("accept", "application/json, text/event-stream"),
+            ("mcp-protocol-version", REVISION),
+            ("mcp-method", method),
+        ];
+        if matches!(method, "tools/call" | "prompts/get" | "resources/read") {
+            headers.extend(name.as_deref().map(|name| ("mcp-name", name)));
+        }
+        self.raw(&headers, body.to_string()).await.expect("the host answers")
+    }
+
+    pub async fn call(&self, tool: &str, arguments: Value) -> Answer {
+        self.request("tools/call", json!({ "name": tool, "arguments": arguments })).await
+    }
+
+    pub async fn read(&self, uri: &str) -> Answer {
+        self.request("resources/read", json!({ "uri": uri })).await
+    }
+
+    pub async fn list(&self, method: &str, cursor: Option<&str>) -> Answer {
+        self.request(method, cursor.map_or(json!({}), |cursor| json!({ "cursor": cursor }))).await
+    }
+}
+
+impl Answer {
+    /// The result, which there must be.
+    #[track_caller]
+    pub fn result(&self) -> &Value {
+        let result = &self.body["result"];
+        assert!(result.is_object(), "no result: {} {}", self.status, self.body);
+        result
+    }
+
+    /// The JSON-RPC error's code, or 0.
+    pub fn code(&self) -> i64 {
+        self.body["error"]["code"].as_i64().unwrap_or(0)
+    }
+
+    /// The error's message, or nothing.
+    pub fn message(&self) -> &str {
+        self.body["error"]["message"].as_str().unwrap_or_default()
+    }
+
+    /// The object that says which limit was met, wherever it stands (design, Memory 8).
+    pub fn limit(&self) -> &Value {
+        let in_result = &self.body["result"]["_meta"]["stockade/limit"];
+        if in_result.is_object() { in_result } else { &self.body["error"]["data"] }
+    }
+
+    /// The text of a tool's result.
+    pub fn text(&self) -> &str {
+        self.body["result"]["content"][0]["text"].as_str().unwrap_or_default()
+    }
+}

@@ -1,0 +1,190 @@
+//! The host under test: the real one, on real sockets, with real guests.
+//!
+//! [`TestHost`] runs a host in this process, on a thread and a runtime of its own, so that a test sees its ledger; when it
+//! is dropped, the books must be back at their baseline. [`process`] runs the `stockade` executable instead, for what
+//! only a process has: memory, signals, exit codes.
+
+pub mod client;
+pub mod guests;
+pub mod interop;
+pub mod load;
+pub mod process;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use stockade::agent::{Agents, Figures};
+use stockade::manifest::Manifest;
+use stockade::memory::Accounts;
+use stockade::{Host, Listeners};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+pub use client::{Answer, Client};
+
+/// How long a host may take to load its agents, and to give everything back at its end.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Accounts that hold nothing when nobody calls (design, Memory 1).
+const EMPTY_AT_REST: [&str; 5] = ["guests", "compile", "requests", "replies", "queues"];
+
+/// A running host.
+pub struct TestHost {
+    pub address: SocketAddr,
+    pub admin: SocketAddr,
+    accounts: Accounts,
+    agents: Agents,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<anyhow::Result<()>>>,
+    /// Holds data, agents made on the fly, granted directories.
+    _dir: tempfile::TempDir,
+}
+
+/// A host that is about to start: its folder can still be filled.
+pub struct Setup {
+    pub dir: tempfile::TempDir,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { dir: tempfile::tempdir().expect("a folder for the test") }
+    }
+}
+
+impl Setup {
+    /// Writes a component (or anything) into the host's folder.
+    pub fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.dir.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a file has a folder")).expect("a folder can be made");
+        std::fs::write(&path, bytes).expect("a file can be written");
+        path
+    }
+
+    /// Starts a host on this manifest, and waits until its agents are loaded or refused.
+    pub fn start(self, manifest: &str) -> TestHost {
+        let host = self.start_loading(manifest);
+        host.settle();
+        host
+    }
+
+    /// Starts a host that still loads its agents. `{agents}` in the text stands for the folder of components that `make
+    /// test` builds; other paths are relative to this setup's folder.
+    pub fn start_loading(self, manifest: &str) -> TestHost {
+        let agents = process::component("hello").expect("`make test` builds the agents first");
+        let agents = agents.parent().expect("a component lies in a folder").display().to_string();
+        let text = manifest.replace("{agents}", &agents);
+        let listen = "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n";
+        let path = self.file("manifest.yaml", format!("{listen}{text}").as_bytes());
+        let manifest = Manifest::load(&path, &Default::default()).unwrap_or_else(|errors| panic!("{errors}"));
+        TestHost::run(manifest, self.dir)
+    }
+}
+
+impl TestHost {
+    /// A host with this manifest and nothing else.
+    pub fn start(manifest: &str) -> Self {
+        Setup::default().start(manifest)
+    }
+
+    fn run(manifest: Manifest, dir: tempfile::TempDir) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let (ready, started) = mpsc::sync_channel(1);
+        let serve = move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(2).build()?;
+            runtime.block_on(async move {
+                let host = Host::new(&manifest, process::stockade_binary()?)?;
+                let public = TcpListener::bind(manifest.listen).await?;
+                let admin = TcpListener::bind(manifest.admin).await?;
+                let addresses = (public.local_addr()?, admin.local_addr()?);
+                let _ = ready.send((addresses, host.accounts().clone(), host.agents().clone()));
+                host.serve(Listeners { public, admin }, async { drop(stopped.await) }).await;
+                Ok(())
+            })
+        };
+        let thread = std::thread::Builder::new().name("host".into()).spawn(serve).expect("a thread");
+        let Ok(((address, admin), accounts, agents)) = started.recv() else {
+            panic!("the host did not start: {:?}", thread.join());
+        };
+        Self { address, admin, accounts, agents, stop: Some(stop), thread: Some(thread), _dir: dir }
+    }
+
+    /// Waits until every agent is loaded or refused.
+    pub fn settle(&self) {
+        assert!(eventually(|| self.agents.settled()), "the agents were not loaded within {PATIENCE:?}");
+    }
+
+    /// Waits until this agent is loaded.
+    pub fn eventually_serves(&self, agent: &str) -> bool {
+        eventually(|| self.agents.get(agent).is_some_and(|agent| agent.offer().is_ok()))
+    }
+
+    /// A client of `/mcp`.
+    pub fn client(&self) -> Client {
+        Client::new(self.address, "/mcp")
+    }
+
+    /// A client of one agent as a server of its own.
+    pub fn agent(&self, name: &str) -> Client {
+        Client::new(self.address, &format!("/mcp/{name}"))
+    }
+
+    /// Where a client of another make connects.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// What the calls of an agent have cost.
+    pub fn figures(&self, agent: &str) -> Figures {
+        self.agents.get(agent).expect("the agent is in the manifest").figures()
+    }
+
+    /// Why an agent was refused when it was loaded.
+    pub fn refusal(&self, agent: &str) -> String {
+        match self.agents.get(agent).expect("the agent is in the manifest").offer() {
+            Ok(_) => panic!("`{agent}` was loaded"),
+            Err(failure) => failure.to_string(),
+        }
+    }
+
+    /// Bytes an account lends now.
+    pub fn used(&self, account: &str) -> u64 {
+        let snapshot = self.accounts.ledger.snapshot();
+        snapshot.accounts.iter().find(|it| &*it.name == account).expect("the account exists").used
+    }
+
+    /// Waits until every account that should be is empty.
+    pub fn assert_baseline(&self) {
+        let held = || -> Vec<(&str, u64)> {
+            EMPTY_AT_REST.iter().map(|name| (*name, self.used(name))).filter(|(_, used)| *used > 0).collect()
+        };
+        assert!(eventually(|| held().is_empty()), "not given back: {:?}", held());
+    }
+}
+
+impl Drop for TestHost {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return; // the first failure is the one to read
+        }
+        self.assert_baseline();
+        drop(self.stop.take());
+        let thread = self.thread.take().expect("dropped once");
+        thread.join().expect("the host does not panic").expect("the host ends well");
+        self.assert_baseline();
+    }
+}
+
+/// Asks until it is so, for as long as [`PATIENCE`] lasts.
+pub fn eventually(mut so: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + PATIENCE;
+    while !so() {
+        if Instant::now() > deadline {
+            return false;
+        }
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+    true
+}
