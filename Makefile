@@ -29,8 +29,7 @@ lint: check-tools ## formatting, clippy, documentation; warnings are errors
 
 bench: agents ## what a call costs, beside a bare hyper and a native rmcp server
 	cargo build --release --locked -p stockade
-	cargo bench --locked -p stockade --bench call
-	cargo bench --locked -p stockade-tests --bench echo
+	cargo bench --locked -p stockade -p stockade-tests --bench call --bench echo
 
 agents: check-tools ## build the agents we ship, as components
 	cargo build --release --locked --target $(WASM_TARGET) $(AGENTS:%=-p %)

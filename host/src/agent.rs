@@ -70,7 +70,7 @@ pub struct Caller {
 #[derive(Debug)]
 pub struct Charged<T> {
     pub value: T,
-    /// On the account `replies`.
+    /// On the account `copies`, or `replies` for a chunk of a resource.
     pub charge: Charge,
 }
 
@@ -86,6 +86,8 @@ pub struct Agent {
     line: LineId,
     /// Pays for guest memory beyond the reserves.
     growth: Account,
+    /// Pays for chunks on their way to a client.
+    replies: Account,
     quarantine: Quarantine,
     stats: Stats,
 }

@@ -17,6 +17,9 @@ use clap::{Parser, Subcommand};
 
 use crate::manifest::{ManifestErrors, Overrides};
 
+/// The running executable, which also compiles agents. Not its path: a new version may have been put there since.
+const THIS_PROGRAM: &str = "/proc/self/exe";
+
 /// Exit code of a command that could not do or finish its work.
 const EXIT_FAILED: u8 = 1;
 

@@ -1,11 +1,12 @@
-//! HTTP: sockets in, [`mcp`](crate::mcp) out. The only room that names axum and hyper.
+//! HTTP: sockets in, [`mcp`] out. The only room that names axum and hyper.
 //!
 //! Owns what a client may take from us before a message is even parsed: a connection, header bytes, a place among the
-//! requests in flight, body bytes, time. Each is a bound with a name in the manifest's `http`, each refusal says which one.
+//! requests in flight, body bytes, time. Each is a bound with a name in the manifest's `http`, each refusal says which
+//! one.
 //!
 //! # Layout, along one request's way
 //!
-//! - `listen`: accept, seats, the hyper loop, drain. `socket`: the stream below hyper, which charges heads and ends stalls.
+//! - `listen`: accept, seats, the hyper loop, drain. `socket`: the stream below hyper: charged heads, ended stalls.
 //! - `route`: the one table of paths. `gate`: Host, Origin and what browsers need.
 //! - `post`: an MCP message. `body`: its bytes. `health`: `/livez`, `/readyz`.
 
@@ -128,3 +129,6 @@ impl App {
         listen::serve(listener, serving, shutdown).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,8 @@
 //! The Model Context Protocol: one message in, one reply out.
 //!
 //! Knows every revision that is served and nothing about sockets: HTTP comes in as headers and bytes, and leaves as a
-//! status and bytes. A message is parsed once and borrowed all the way; a reply is written straight into a charged buffer.
-//! Never holds a guest's result longer than it takes to write it.
+//! status and bytes. A message is parsed once and borrowed all the way; a reply is written straight into a charged
+//! buffer. Never holds a guest's result longer than it takes to write it.
 //!
 //! # Layout, along one request's way
 //!
@@ -138,14 +138,14 @@ impl Service {
     pub async fn answer(&self, post: Post<'_>) -> Reply {
         let message = match parse::message(post.body, self.bounds) {
             Ok(message) => message,
-            Err(Malformed { id, error }) => return self.fail(id, error),
+            Err(Malformed { id, error }) => return self.fail(id, &error),
         };
         match message {
             Message::Request { id, method, params } => match self.request(&post, id, &method, params).await {
                 Ok(body) => Reply { status: StatusCode::OK, retry_after: None, body: body.into_bytes() },
-                Err(error) => self.fail(Some(id), error),
+                Err(error) => self.fail(Some(id), &error),
             },
-            // Nothing that clients may notify us of changes anything here: there are no sessions to open or to cancel in.
+            // Nothing that clients may notify us of changes anything: there are no sessions to open or to cancel in.
             Message::Notification { method } => {
                 tracing::trace!(%method, "notification");
                 Reply { status: StatusCode::ACCEPTED, retry_after: None, body: Bytes::new() }
@@ -156,17 +156,17 @@ impl Service {
 
     /// An error reply that is not about a message, since there was none to read.
     pub fn refuse(&self, status: StatusCode, message: &str) -> Reply {
-        self.fail(None, Error::http(status, message))
+        self.fail(None, &Error::http(status, message))
     }
 
     /// A refusal by a limit of the host, before a message was read.
     pub fn refuse_at_limit(&self, limit: HostLimit) -> Reply {
-        self.fail(None, Error::refused(limit))
+        self.fail(None, &Error::refused(limit))
     }
 
     /// A refusal by the ledger, before a message was read.
     pub fn refuse_unpaid(&self, refusal: &stockade_ledger::Refusal) -> Reply {
-        self.fail(None, Error::unpaid(refusal))
+        self.fail(None, &Error::unpaid(refusal))
     }
 
     async fn request(
@@ -210,38 +210,34 @@ impl Service {
         format!("there are: {}{more}; `/mcp` serves them all", names.join(", "))
     }
 
-    fn fail(&self, id: Option<&RawValue>, error: Error) -> Reply {
-        tracing::debug!(status = error.status.as_u16(), code = error.body.code, message = %error.body.message, "refused");
-        let (status, retry_after) = (error.status, error.retry_after);
-        let written = write_error(self.buffer(), id, &error).or_else(|overflow| {
-            // The text was too long, or nothing is free. The first can still be said.
-            write_error(self.buffer(), id, &Error::overflow(overflow, None))
-        });
-        match written {
-            Ok(body) => Reply { status, retry_after, body: body.into_bytes() },
-            Err(_) => Reply {
-                status: StatusCode::SERVICE_UNAVAILABLE,
-                retry_after: Some(error::RETRY_AFTER),
-                body: Bytes::from_static(NO_ROOM),
-            },
+    fn fail(&self, id: Option<&RawValue>, error: &Error) -> Reply {
+        let Error { status, body, .. } = error;
+        tracing::debug!(status = status.as_u16(), code = body.code, message = %body.message, "refused");
+        // What cannot be said because it is too long can still be said to be too long.
+        let said = self.error_reply(id, error).or_else(|full| self.error_reply(id, &Error::overflow(full, None)));
+        said.unwrap_or_else(|_| Reply {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            retry_after: Some(error::RETRY_AFTER),
+            body: Bytes::from_static(NO_ROOM),
+        })
+    }
+
+    fn error_reply(&self, id: Option<&RawValue>, error: &Error) -> Result<Reply, Overflow> {
+        #[derive(Serialize)]
+        struct ErrorReply<'a> {
+            jsonrpc: &'static str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            id: Option<&'a RawValue>,
+            error: &'a error::Body,
         }
+        let mut buffer = self.buffer();
+        put(&mut buffer, &ErrorReply { jsonrpc: "2.0", id, error: &error.body })?;
+        Ok(Reply { status: error.status, retry_after: error.retry_after, body: buffer.into_bytes() })
     }
 
     fn buffer(&self) -> Buffer {
         Buffer::new(&self.replies, self.reply)
     }
-}
-
-fn write_error(mut buffer: Buffer, id: Option<&RawValue>, error: &Error) -> Result<Buffer, Overflow> {
-    #[derive(Serialize)]
-    struct ErrorReply<'a> {
-        jsonrpc: &'static str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        id: Option<&'a RawValue>,
-        error: &'a error::Body,
-    }
-    put(&mut buffer, &ErrorReply { jsonrpc: "2.0", id, error: &error.body })?;
-    Ok(buffer)
 }
 
 /// Writes `value` as JSON.
@@ -360,3 +356,6 @@ impl<'a> Call<'a> {
         Ok(buffer)
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

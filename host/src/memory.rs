@@ -19,6 +19,7 @@ pub mod percent {
     pub const GUESTS: u64 = 70;
     pub const CODE: u64 = 25;
     pub const COMPILE: u64 = 75;
+    pub const COPIES: u64 = 20;
     pub const REPLIES: u64 = 10;
     pub const OTHERS: u64 = 5;
 }
@@ -35,7 +36,9 @@ pub struct Accounts {
     pub compile: Account,
     /// Request bodies.
     pub requests: Account,
-    /// Results copied out of guests, and replies that are built or sent.
+    /// What running calls may copy out of their guests, until it is written into a reply.
+    pub copies: Account,
+    /// Replies that are built or sent, and chunks that wait to be.
     pub replies: Account,
     /// Calls that wait for their turn.
     pub queues: Account,
@@ -65,6 +68,7 @@ impl Accounts {
             guests: account("guests", percent::GUESTS, 0)?,
             code: account("code", percent::CODE, 0)?,
             compile: account("compile", percent::COMPILE, 0)?,
+            copies: account("copies", percent::COPIES, 0)?,
             replies: account("replies", percent::REPLIES, 0)?,
             queues: account("queues", percent::OTHERS, 0)?,
             ledger,

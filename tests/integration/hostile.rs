@@ -93,7 +93,7 @@ fn cut(body: &Value) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_built_guest_ends_as_it_should() {
     let host = TestHost::start(
-        "agents: { guests: { component: '{agents}/guests.wasm' }, hello: { component: '{agents}/hello.wasm' } }",
+        "memory: 1G\nagents: { guests: { component: '{agents}/guests.wasm' }, hello: { component: '{agents}/hello.wasm' } }",
     );
     let (client, neighbour) = (host.agent("guests"), Neighbour::of(host.agent("hello")));
     for case in ALL.iter().filter(|case| matches!(case.source, Source::Built)) {
@@ -109,7 +109,7 @@ async fn every_built_guest_ends_as_it_should() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_made_guest_ends_as_it_should() {
     let setup = Setup::default();
-    let mut manifest = "agents:\n  a-neighbour: { component: '{agents}/hello.wasm' }\n".to_owned();
+    let mut manifest = "memory: 1G\nagents:\n  z-neighbour: { component: '{agents}/hello.wasm' }\n".to_owned();
     let made =
         || ALL.iter().filter_map(|case| if let Source::Made(make) = case.source { Some((case, make)) } else { None });
     for (case, make) in made() {
@@ -117,8 +117,8 @@ async fn every_made_guest_ends_as_it_should() {
         manifest += &format!("  {0}: {{ component: {0}.wasm }}\n", case.name);
     }
     let host = setup.start_loading(&manifest);
-    assert!(host.eventually_serves("a-neighbour"));
-    let neighbour = Neighbour::of(host.agent("a-neighbour"));
+    assert!(host.eventually_serves("z-neighbour"));
+    let neighbour = Neighbour::of(host.agent("z-neighbour"));
     host.settle();
     for (case, _) in made() {
         let client = host.agent(case.name);

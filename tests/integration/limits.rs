@@ -11,7 +11,7 @@ fn names(list: &Value, key: &str) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrency_and_queue() {
     let host = TestHost::start(
-        "agents: { guests: { component: '{agents}/guests.wasm', concurrency: 1, queue: 1, queue_wait: 50ms, deadline: 2s } }",
+        "agents: { guests: { component: '{agents}/guests.wasm', concurrency: 1, queue: 1, queue_wait: 500ms, deadline: 3s } }",
     );
     let client = host.agent("guests");
     let sleeper = tokio::spawn({
@@ -19,7 +19,16 @@ async fn concurrency_and_queue() {
         async move { client.call("sleep", json!({})).await }
     });
     assert!(stockade_tests::eventually(|| host.used("guests") > 0), "the sleeper runs");
-    let waited = client.call("ok", json!({})).await;
+    let (waited, turned_away) = tokio::join!(client.call("ok", json!({})), async {
+        assert!(stockade_tests::eventually(|| host.used("queues") > 0), "the other waits");
+        client.call("ok", json!({})).await
+    });
+    assert_eq!((turned_away.status, &turned_away.limit()["limit"]), (503, &json!("busy")), "{}", turned_away.body);
+    assert_eq!(
+        (&turned_away.limit()["cap"], &turned_away.limit()["used"]),
+        (&json!(2), &json!(2)),
+        "one runs, one waits"
+    );
     assert_eq!((waited.status, waited.code()), (503, -32050), "{}", waited.body);
     assert_eq!(waited.limit()["limit"], "busy");
     assert_eq!(waited.headers["retry-after"], "1");
@@ -108,4 +117,26 @@ async fn names_of_all_agents_on_one_endpoint() {
     assert_eq!(client.call("other__greet", json!({ "name": "b" })).await.text(), "Hello, b!");
     let unknown = client.call("nobody__greet", json!({})).await;
     assert_eq!(unknown.code(), -32602, "{}", unknown.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_compiler_has_limits_of_its_own() {
+    use stockade_tests::guests::{Source, case};
+    let Source::Made(make) = case("compile-bomb-memory").source else { panic!("it is made") };
+    let refused = |compile: &str, component: &[u8]| {
+        let setup = stockade_tests::Setup::default();
+        setup.file("it.wasm", component);
+        let host = setup.start(&format!("compile: {{ {compile} }}\nagents: {{ it: {{ component: it.wasm }} }}"));
+        host.refusal("it")
+    };
+    let bomb = make();
+    let tables = std::fs::read(stockade_tests::process::component("tables").expect("built")).expect("readable");
+    let cases: [(&str, &[u8], &str); 2] = [
+        ("cpu: 1s", &bomb, "more than 1 s of CPU time (`compile.cpu`)"),
+        ("output: 1M", &tables, "more than 1048576 bytes of compiled code (`compile.output`)"),
+    ];
+    for (compile, component, reason) in cases {
+        let refusal = refused(compile, component);
+        assert!(refusal.contains(reason), "{compile}: {refusal}");
+    }
 }

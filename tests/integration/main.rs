@@ -5,4 +5,6 @@ mod hostile;
 mod interop;
 mod life;
 mod limits;
+mod reading;
+mod shipped;
 mod tidy;

@@ -83,7 +83,9 @@ fn assert_none(complaints: &[String]) {
 fn arrows_point_one_way() {
     let rooms: Vec<&str> = ARROWS.iter().map(|(room, _)| *room).collect();
     let mut complaints = Vec::new();
-    for Source { path, text } in sources(&["host/src"]) {
+    // Tests of a room may put the rooms below it together themselves.
+    for Source { path, text } in sources(&["host/src"]).into_iter().filter(|source| !source.path.ends_with("/tests.rs"))
+    {
         let room = room(&path).expect("a file of host/src has a room");
         let Some((_, allowed)) = ARROWS.iter().find(|(name, _)| *name == room) else {
             complaints.push(format!("{path}: `{room}` has no place in the house; give it one in ARROWS"));
@@ -91,7 +93,11 @@ fn arrows_point_one_way() {
         };
         for (line, number) in code(&text).zip(1..) {
             let target = rooms.iter().find(|target| {
-                let named = line.contains(&format!("crate::{target}::")) || line.contains(&format!("crate::{target};"));
+                let (path, alone) = (format!("crate::{target}::"), format!("crate::{target};"));
+                let grouped = line.split_once("use crate::{").is_some_and(|(_, group)| {
+                    group.split([',', '}', ' ']).any(|name| name.split("::").next() == Some(**target))
+                });
+                let named = line.contains(&path) || line.contains(&alone) || grouped;
                 named && **target != room && !allowed.contains(target)
             });
             if let Some(target) = target {

@@ -11,13 +11,13 @@ pub mod load;
 pub mod process;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::mpsc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use stockade::agent::{Agents, Figures};
-use stockade::manifest::Manifest;
+use stockade::agent::{Agent, Agents, Figures};
+use stockade::manifest::{Manifest, Overrides};
 use stockade::memory::Accounts;
 use stockade::{Host, Listeners};
 use tokio::net::TcpListener;
@@ -29,7 +29,7 @@ pub use client::{Answer, Client};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Accounts that hold nothing when nobody calls (design, Memory 1).
-const EMPTY_AT_REST: [&str; 5] = ["guests", "compile", "requests", "replies", "queues"];
+const EMPTY_AT_REST: [&str; 6] = ["guests", "compile", "copies", "requests", "replies", "queues"];
 
 /// A running host.
 pub struct TestHost {
@@ -78,8 +78,19 @@ impl Setup {
         let text = manifest.replace("{agents}", &agents);
         let listen = "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n";
         let path = self.file("manifest.yaml", format!("{listen}{text}").as_bytes());
-        let manifest = Manifest::load(&path, &Default::default()).unwrap_or_else(|errors| panic!("{errors}"));
+        let manifest = Manifest::load(&path, &Overrides::default()).unwrap_or_else(|errors| panic!("{errors}"));
         TestHost::run(manifest, self.dir)
+    }
+
+    /// Starts a host on a manifest that lies elsewhere, with free ports and data of its own.
+    pub fn start_file(self, manifest: &Path) -> TestHost {
+        let any = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let data = Some(self.dir.path().join("data"));
+        let overrides = Overrides { listen: any, admin: any, data, ..Overrides::default() };
+        let manifest = Manifest::load(manifest, &overrides).unwrap_or_else(|errors| panic!("{errors}"));
+        let host = TestHost::run(manifest, self.dir);
+        host.settle();
+        host
     }
 }
 
@@ -129,6 +140,11 @@ impl TestHost {
     /// A client of one agent as a server of its own.
     pub fn agent(&self, name: &str) -> Client {
         Client::new(self.address, &format!("/mcp/{name}"))
+    }
+
+    /// An agent itself, below MCP.
+    pub fn handle(&self, name: &str) -> Arc<Agent> {
+        self.agents.get(name).expect("the agent is in the manifest").clone()
     }
 
     /// Where a client of another make connects.

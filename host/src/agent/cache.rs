@@ -106,18 +106,20 @@ impl Cache {
 
     /// A new file for the compiler to write.
     pub fn draft(&self, digest: &Digest) -> anyhow::Result<Draft<'_>> {
-        let name = format!("{}.{}.draft", digest.0, std::process::id());
-        let create = || self.dir.open_with(&name, OpenOptions::new().write(true).create_new(true));
-        let file = match create() {
-            // Left by a process of our number that was killed; two live ones cannot share a number.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                self.dir.remove_file(&name)?;
-                create()
-            }
-            other => other,
-        };
-        let file = file.context("cannot create a file for compiled code; is the disk full?")?;
+        // A name nobody else has: other hosts may share the directory, and in containers even our process number.
+        let unique = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id());
+        let name = format!("{}.{unique:016x}.draft", digest.0);
+        let created = self.dir.open_with(&name, OpenOptions::new().write(true).create_new(true));
+        let file = created.context("cannot create a file for compiled code; is the disk full?")?;
         Ok(Draft { cache: self, name, digest: digest.clone(), file })
+    }
+
+    /// Forgets what cannot be used.
+    pub fn remove(&self, digest: &Digest) -> anyhow::Result<()> {
+        match self.dir.remove_file(self.name(digest)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).context("cannot remove compiled code"),
+            _ => Ok(()),
+        }
     }
 
     fn find(&self, digest: &Digest) -> anyhow::Result<Option<File>> {
@@ -144,7 +146,7 @@ impl Draft<'_> {
 
 impl Drop for Draft<'_> {
     fn drop(&mut self) {
-        // After `keep` the name is gone already; otherwise the next draft of this process removes what stays.
+        // After `keep` the name is gone already.
         drop(self.cache.dir.remove_file(&self.name));
     }
 }

@@ -1,20 +1,26 @@
 //! The calls of the contract: admission, a fresh instance, one guest function, and what came of it.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
+
+use stockade_ledger::Charge;
 
 use super::contract::{
     self, PromptPage, PromptResult, Reference, ResourcePage, Suggestions, TemplatePage, ToolPage, ToolResult,
 };
-use super::failure::{Failure, LimitName, Unit};
+use super::failure::{Failure, Limit, LimitName, Unit};
 use super::live::{Live, Recipe, Stillborn};
 use super::outcome::Scene;
-use super::queue::Need;
+use super::queue::{Closed, Need};
 use super::stats::Cost;
 use super::{Agent, Caller, Charged};
 
 /// Bytes of a cursor, of a list or of a read.
 pub(super) const CURSOR_BYTES_MAX: usize = 4 << 10;
+
+/// Bytes of a backtrace in the log.
+const TRACE_BYTES_MAX: usize = 4 << 10;
 
 /// Bytes of an agent's error text that are passed on, and entries of an error's list.
 const ERROR_TEXT_BYTES_MAX: usize = 4 << 10;
@@ -41,7 +47,8 @@ macro_rules! call {
         let began = Instant::now();
         let mut live = $agent.enter($by).await?;
         let outcome = on_guest!(live, $interface.$function($($argument),*));
-        $agent.leave(live, began, outcome)
+        // `call_list_tools` is the binding's name for `list-tools`.
+        $agent.leave(live, concat!(stringify!($interface), ".", stringify!($function)), began, outcome)
     }};
 }
 
@@ -134,15 +141,21 @@ impl Agent {
             Ok(live) => Ok(live),
             Err(Stillborn { error, peak, cpu, last_words }) => {
                 let cost = Cost { memory_peak: peak, cpu, wall: began.elapsed() };
-                Err(self.failed(by, &error, cost, last_words))
+                Err(self.failed(by, "instantiate", &error, cost, last_words))
             }
         }
     }
 
     /// Ends a call: books its cost, then turns what the guest answered into a result that pays for itself.
-    fn leave<T>(&self, live: Live, began: Instant, outcome: wasmtime::Result<Result<T, contract::Error>>) -> Called<T> {
+    fn leave<T>(
+        &self,
+        live: Live,
+        what: &str,
+        began: Instant,
+        outcome: wasmtime::Result<Result<T, contract::Error>>,
+    ) -> Called<T> {
         let cost = Cost { wall: began.elapsed(), ..live.cost() };
-        match self.judge(&live, cost, outcome) {
+        match self.judge(&live, what, cost, outcome) {
             Ok(value) => {
                 let Live { store, ticket, .. } = live;
                 drop(store);
@@ -158,6 +171,7 @@ impl Agent {
     pub(super) fn judge<T>(
         &self,
         live: &Live,
+        what: &str,
         cost: Cost,
         outcome: wasmtime::Result<Result<T, contract::Error>>,
     ) -> Result<T, Failure> {
@@ -166,29 +180,47 @@ impl Agent {
                 self.stats.ran(cost);
                 self.quarantine.forgive();
                 let Cost { memory_peak, cpu, wall } = cost;
-                tracing::debug!(agent = &*self.name, memory_peak, ?cpu, ?wall, error = answer.is_err(), "call");
+                tracing::debug!(agent = &*self.name, what, memory_peak, ?cpu, ?wall, error = answer.is_err(), "call");
                 answer.map_err(|error| Failure::Answered(trimmed(error)))
             }
             Err(error) => {
                 let state = live.store.data();
-                Err(self.failed(&state.caller, &error, cost, state.output.last_words()))
+                Err(self.failed(&state.caller, what, &error, cost, state.output.last_words()))
             }
         }
     }
 
     /// A call that was stopped or broke the contract: counted, logged in full, and named.
-    pub(super) fn failed(&self, by: &Arc<Caller>, error: &wasmtime::Error, cost: Cost, words: String) -> Failure {
+    pub(super) fn failed(
+        &self,
+        by: &Arc<Caller>,
+        what: &str,
+        error: &wasmtime::Error,
+        cost: Cost,
+        words: String,
+    ) -> Failure {
         self.stats.ran(cost);
         let failure = Scene { cpu_spent: cost.cpu, last_words: words, ..self.scene() }.stopped(error);
         let Cost { memory_peak, cpu, wall } = cost;
         match &failure {
             Failure::Stopped(limit) => {
                 self.stats.stopped(limit.limit);
-                let (limit_name, cap, used, wanted) = (limit.limit, limit.cap, limit.used, limit.wanted);
-                let principal = &*by.principal;
+                let Limit { agent, version, limit: name, cap, used, wanted, detail, .. } = limit;
                 tracing::warn!(
-                    agent = &*self.name, principal, limit = ?limit_name, cap, used, wanted, memory_peak, ?cpu, ?wall,
-                    detail = limit.detail, trace = format!("{error:?}"), "call stopped"
+                    agent = &**agent,
+                    version = &**version,
+                    what,
+                    principal = &*by.principal,
+                    limit = name.as_str(),
+                    cap,
+                    used,
+                    wanted,
+                    memory_peak,
+                    ?cpu,
+                    ?wall,
+                    detail,
+                    trace = bounded(error),
+                    "call stopped"
                 );
                 if let Some(rest) = self.quarantine.blame(limit.limit, &by.principal) {
                     tracing::warn!(agent = &*self.name, ?rest, "agent in quarantine: too many failures in a row");
@@ -197,7 +229,7 @@ impl Agent {
             Failure::Refused(limit) => self.stats.refused(limit.limit),
             Failure::Broken { reason, .. } => {
                 self.stats.broken();
-                tracing::warn!(agent = &*self.name, reason, trace = format!("{error:?}"), "contract broken");
+                tracing::warn!(agent = &*self.name, what, reason, trace = bounded(error), "contract broken");
             }
             Failure::Answered(_) => unreachable!("an answer is not an error of the engine"),
         }
@@ -210,6 +242,12 @@ impl Agent {
         self.stats.broken();
         tracing::warn!(agent = &*self.name, reason, "contract broken");
         self.scene().broken(reason)
+    }
+
+    /// Charges a chunk that goes to the client. Until then the call's own charge for copies has paid for it.
+    pub(super) fn pay(&self, bytes: u64) -> Result<Charge, Failure> {
+        let full = |refusal| self.refused(self.scene().closed(&Closed::HostFull(refusal)));
+        self.replies.charge(bytes).map_err(full)
     }
 
     fn refused(&self, failure: Failure) -> Failure {
@@ -232,6 +270,22 @@ impl Live {
     }
 }
 
+/// An error of the engine with its backtrace, cut to a size fit for a log: the names in it are the guest's.
+fn bounded(error: &wasmtime::Error) -> String {
+    struct Cut(String);
+    impl fmt::Write for Cut {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            let room = TRACE_BYTES_MAX - self.0.len();
+            self.0.push_str(&text[..text.floor_char_boundary(room)]);
+            if text.len() > room { Err(fmt::Error) } else { Ok(()) }
+        }
+    }
+    let mut cut = Cut(String::new());
+    // An error only says that it was cut.
+    let _ = fmt::write(&mut cut, format_args!("{error:?}"));
+    cut.0
+}
+
 /// An agent's own error, cut to a size that needs no charge.
 fn trimmed(error: contract::Error) -> contract::Error {
     use contract::Error as E;
@@ -245,7 +299,12 @@ fn trimmed(error: contract::Error) -> contract::Error {
         E::InvalidInput(text) => E::InvalidInput(cut(text)),
         E::Denied(text) => E::Denied(cut(text)),
         E::Failed(text) => E::Failed(cut(text)),
-        E::MissingCapability(names) => E::MissingCapability(names.into_iter().take(ERROR_LIST_MAX).map(cut).collect()),
+        E::MissingCapability(names) => {
+            // Into a new list: the old one's allocation may be as large as all that was copied.
+            let mut few = Vec::with_capacity(names.len().min(ERROR_LIST_MAX));
+            few.extend(names.into_iter().take(ERROR_LIST_MAX).map(cut));
+            E::MissingCapability(few)
+        }
         E::Busy(_) => error,
         // Not served yet, so what it asks for goes nowhere.
         E::InputRequired(_) => E::InputRequired(contract::InputRequired { requests: Vec::new(), state: None }),

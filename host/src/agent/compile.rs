@@ -55,6 +55,8 @@ pub(super) enum CompileError {
     Invalid(String),
     #[error("the compiler was stopped: more than {} s of CPU time (`compile.cpu`)", .0.as_secs())]
     Cpu(Duration),
+    #[error("the compiler was stopped: not done after {} s, on a busy machine", .0.as_secs())]
+    Patience(Duration),
     #[error("the compiler was stopped: more than the {0} bytes of memory it was given (`compile.memory`)")]
     Memory(u64),
     #[error("the compiler was stopped: more than {0} bytes of compiled code (`compile.output`)")]
@@ -93,7 +95,9 @@ impl Compiler {
         if free < needed {
             return Err(CompileError::NoMemory { needed, free });
         }
-        self.account.charge(wanted.min(free)).map_err(|_| CompileError::NoMemory { needed, free: self.account.free() })
+        // A quarter stays for the calls of agents that are loaded.
+        let given = wanted.min(free - free / 4).max(needed);
+        self.account.charge(given).map_err(|_| CompileError::NoMemory { needed, free: self.account.free() })
     }
 
     async fn attempt(
@@ -117,7 +121,7 @@ impl Compiler {
         let patience = self.limits.cpu * PATIENCE + Duration::from_secs(5);
         let (status, complaint) = tokio::time::timeout(patience, finish(&mut child))
             .await
-            .map_err(|_| CompileError::Cpu(self.limits.cpu))??;
+            .map_err(|_| CompileError::Patience(patience))??;
         if !status.success() {
             return Err(self.why_died(status, complaint, memory.bytes()));
         }
@@ -156,7 +160,7 @@ impl Compiler {
 async fn finish(child: &mut Child) -> anyhow::Result<(ExitStatus, String)> {
     let mut complaint = Vec::new();
     if let Some(stderr) = child.stderr.take() {
-        // The rest of a longer complaint is left in the pipe, where it blocks nobody but the child.
+        // The rest of a longer complaint finds no reader, and the child its end.
         stderr.take(COMPLAINT_BYTES_MAX).read_to_end(&mut complaint).await?;
     }
     let status = child.wait().await?;

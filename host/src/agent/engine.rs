@@ -13,7 +13,7 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, Po
 const TICK: Duration = Duration::from_millis(2);
 
 /// Address space of one linear memory. With 4 GiB and a guard no access needs a bounds check.
-const MEMORY_RESERVATION_BYTES: u64 = 4 << 30;
+pub(super) const MEMORY_RESERVATION_BYTES: u64 = 4 << 30;
 const MEMORY_GUARD_BYTES: u64 = 32 << 20;
 
 /// Stack a guest may use, and the native stack it runs on.
@@ -31,11 +31,11 @@ const TABLES_MAX: u32 = 8;
 /// Memory a free slot keeps, so that the next call does not have to fault it in again.
 const MEMORY_RESIDENT_BYTES: usize = 256 << 10;
 const TABLE_RESIDENT_BYTES: usize = 64 << 10;
-const STACK_RESIDENT_BYTES: usize = 64 << 10;
 const WARM_SLOTS_MAX: u32 = 64;
 
-/// Slots are cleaned in batches, which halves the system calls of a busy host.
-const DECOMMIT_BATCH: usize = 16;
+/// Slots that may wait to be cleaned together. More than one would leave the memory of ended calls resident after the books
+/// say that it is free.
+const DECOMMIT_BATCH: usize = 1;
 
 /// Frames kept for the log when a guest traps.
 const BACKTRACE_FRAMES_MAX: NonZeroUsize = NonZeroUsize::new(32).unwrap();
@@ -54,9 +54,10 @@ pub(super) fn for_running(pool: Pool) -> anyhow::Result<Engine> {
     let mut allocation = PoolingAllocationConfig::new();
     allocation
         .total_component_instances(pool.instances)
-        .total_core_instances(pool.instances * 4)
-        .total_memories(pool.instances.saturating_mul(2))
-        .total_tables(pool.instances * 2)
+        // For all of them at once, or a component of many parts could take the parts of others.
+        .total_core_instances(pool.instances * CORE_INSTANCES_MAX)
+        .total_memories(pool.instances * MEMORIES_MAX)
+        .total_tables(pool.instances * TABLES_MAX)
         .total_stacks(pool.instances)
         .max_core_instances_per_component(CORE_INSTANCES_MAX)
         .max_memories_per_component(MEMORIES_MAX)
@@ -65,7 +66,6 @@ pub(super) fn for_running(pool: Pool) -> anyhow::Result<Engine> {
         .table_elements(TABLE_ELEMENTS_MAX)
         .linear_memory_keep_resident(MEMORY_RESIDENT_BYTES)
         .table_keep_resident(TABLE_RESIDENT_BYTES)
-        .async_stack_keep_resident(STACK_RESIDENT_BYTES)
         .max_unused_warm_slots(WARM_SLOTS_MAX)
         .decommit_batch_size(DECOMMIT_BATCH)
         .pagemap_scan(Enabled::Auto);

@@ -1,8 +1,8 @@
 //! The door: who may call now, and who waits.
 //!
 //! Owns the turns. A call passes when its agent has a free place, the pool a free instance and the ledger the bytes it is
-//! guaranteed; until then it waits, holding nothing, in its agent's own bounded line. Lines take turns, so that an agent
-//! with a long line delays the others by one call at most.
+//! guaranteed; until then it waits, holding nothing, in its agent's own bounded line. Lines take turns, and one that cannot
+//! go on is passed over, so that an agent with a long line or a large need does not hold up the others.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,7 +25,7 @@ pub(super) struct Door(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     guests: Account,
-    replies: Account,
+    copies: Account,
     queues: Account,
     state: Mutex<State>,
 }
@@ -37,8 +37,6 @@ struct State {
     lines: Vec<Line>,
     /// Lines with somebody waiting, next turn first.
     turns: VecDeque<LineId>,
-    /// A waiter could not pass for lack of memory or instances: newcomers must not overtake it.
-    starved: bool,
     next_waiter: u64,
 }
 
@@ -99,11 +97,18 @@ pub(super) enum Closed {
     NoInstance { cap: u64 },
 }
 
+impl Closed {
+    /// Waiting cannot help.
+    fn for_ever(&self) -> bool {
+        matches!(self, Self::HostFull(refusal) if refusal.kind == RefusalKind::Never)
+    }
+}
+
 impl Door {
-    pub fn new(guests: Account, replies: Account, queues: Account, instances: u32) -> Self {
+    pub fn new(guests: Account, copies: Account, queues: Account, instances: u32) -> Self {
         let turns = VecDeque::new();
-        let state = State { instances, lines: Vec::new(), turns, starved: false, next_waiter: 0 };
-        Self(Arc::new(Inner { guests, replies, queues, state: Mutex::new(state) }))
+        let state = State { instances, lines: Vec::new(), turns, next_waiter: 0 };
+        Self(Arc::new(Inner { guests, copies, queues, state: Mutex::new(state) }))
     }
 
     /// Opens the line of an agent.
@@ -126,27 +131,23 @@ impl Door {
                 Ok(Ok(ticket)) => return Ok(ticket),
                 Ok(Err(_)) => unreachable!("a waiter leaves the line only by its turn or by its own drop"),
                 Err(_) if Instant::now() < deadline => self.advance(),
-                Err(_) => return Err(self.why_closed(line, need)),
+                // Its turn may have come this very moment.
+                Err(_) => return waiter.passed.try_recv().or_else(|_| self.last_try(line, need)),
             }
         }
     }
 
     fn enter(&self, line: LineId, need: Need) -> Result<Entered, Closed> {
         let mut state = self.lock();
-        let may_try = !state.starved && state.lines[line.0].waiting.is_empty();
-        if may_try && state.lines[line.0].has_place() {
+        if state.lines[line.0].waiting.is_empty() && state.lines[line.0].has_place() {
             match self.try_pass(&mut state, line, need) {
                 Ok(ticket) => return Ok(Entered::Passed(ticket)),
-                Err(Closed::HostFull(refusal)) if refusal.kind == RefusalKind::Never => {
-                    return Err(Closed::HostFull(refusal));
-                }
+                Err(closed) if closed.for_ever() => return Err(closed),
                 Err(_) => {}
             }
         }
-        let Line { concurrency, running, waiting_max, waiting } = &state.lines[line.0];
-        if waiting.len() >= *waiting_max as usize {
-            let used = u64::from(*running) + waiting.len() as u64;
-            return Err(Closed::Busy { cap: u64::from(*concurrency) + u64::from(*waiting_max), used });
+        if state.lines[line.0].waiting.len() >= state.lines[line.0].waiting_max as usize {
+            return Err(state.lines[line.0].busy());
         }
         let charge = self.0.queues.charge(WAITER_BYTES).map_err(Closed::HostFull)?;
         let (pass, passed) = oneshot::channel();
@@ -165,37 +166,34 @@ impl Door {
             return Err(Closed::NoInstance { cap: state.lines.iter().map(|line| u64::from(line.running)).sum() });
         }
         let reserve = self.0.guests.charge(need.reserve).map_err(Closed::HostFull)?;
-        let copies = self.0.replies.charge(need.copies).map_err(Closed::HostFull)?;
+        let copies = self.0.copies.charge(need.copies).map_err(Closed::HostFull)?;
         state.instances -= 1;
         state.lines[line.0].running += 1;
         Ok(Ticket { copies, _reserve: reserve, _place: Place { door: self.clone(), line } })
     }
 
-    /// Lets in whoever can pass now, in turn.
+    /// Lets in whoever can pass now, in turn. A line that cannot is passed over, not waited for: what it needs may be more
+    /// than all others together, and they must not stand behind it.
     fn advance(&self) {
         let mut passing = Vec::new();
         {
             let mut state = self.lock();
-            state.starved = false;
-            let mut without_place = 0;
-            while without_place < state.turns.len() {
+            let mut passed_over = 0;
+            while passed_over < state.turns.len() {
                 let line = state.turns[0];
-                if !state.lines[line.0].has_place() {
-                    without_place += 1;
+                let need = state.lines[line.0].waiting.front().expect("a line in `turns` has a waiter").need;
+                let ticket = state.lines[line.0].has_place().then(|| self.try_pass(&mut state, line, need));
+                let Some(Ok(ticket)) = ticket else {
+                    passed_over += 1;
                     state.turns.rotate_left(1);
                     continue;
-                }
-                let need = state.lines[line.0].waiting.front().expect("a line in `turns` has a waiter").need;
-                let Ok(ticket) = self.try_pass(&mut state, line, need) else {
-                    state.starved = true;
-                    break;
                 };
                 let waiter = state.lines[line.0].waiting.pop_front().expect("it was there a moment ago");
                 state.turns.pop_front();
                 if !state.lines[line.0].waiting.is_empty() {
                     state.turns.push_back(line);
                 }
-                without_place = 0;
+                passed_over = 0;
                 passing.push((waiter.pass, ticket));
             }
         }
@@ -205,21 +203,13 @@ impl Door {
         }
     }
 
-    fn why_closed(&self, line: LineId, need: Need) -> Closed {
+    /// At the end of a waiter's patience: passes after all, or says what was missing.
+    fn last_try(&self, line: LineId, need: Need) -> Result<Ticket, Closed> {
         let mut state = self.lock();
-        let Line { concurrency, running, waiting, .. } = &state.lines[line.0];
-        let busy = Closed::Busy { cap: u64::from(*concurrency), used: u64::from(*running) + waiting.len() as u64 };
         if !state.lines[line.0].has_place() {
-            return busy;
+            return Err(state.lines[line.0].busy());
         }
-        match self.try_pass(&mut state, line, need) {
-            Err(closed) => closed,
-            Ok(ticket) => {
-                drop(state);
-                drop(ticket);
-                busy
-            }
-        }
+        self.try_pass(&mut state, line, need)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -230,6 +220,11 @@ impl Door {
 impl Line {
     fn has_place(&self) -> bool {
         self.running < self.concurrency
+    }
+
+    fn busy(&self) -> Closed {
+        let used = u64::from(self.running) + self.waiting.len() as u64;
+        Closed::Busy { cap: u64::from(self.concurrency) + u64::from(self.waiting_max), used }
     }
 }
 
@@ -254,7 +249,6 @@ impl Drop for Waiting {
         line.waiting.retain(|waiter| waiter.id != self.id);
         if before > 0 && line.waiting.is_empty() {
             state.turns.retain(|line| *line != self.line);
-            state.starved &= !state.turns.is_empty();
         }
     }
 }
@@ -266,7 +260,6 @@ impl Drop for Place {
             state.instances += 1;
             state.lines[self.line.0].running -= 1;
             if state.turns.is_empty() {
-                state.starved = false;
                 return;
             }
         }

@@ -7,7 +7,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use stockade_ledger::Charge;
 use tokio::sync::mpsc::{self, OwnedPermit};
 
 use super::calls::{CURSOR_BYTES_MAX, on_guest};
@@ -29,10 +28,23 @@ const STALL: Duration = Duration::from_millis(50);
 /// Bytes after which an instance is replaced by a fresh one.
 const RECYCLE_BYTES: u64 = 32 << 20;
 
+/// Bytes of what a head says in text.
+const HEAD_BYTES_MAX: usize = 4 << 10;
+
+/// A chunk of fewer bytes is small, and only so many of them may come: a guest must not hold its place for ever by giving a
+/// byte at a time.
+const SMALL_CHUNK_BYTES: usize = 4 << 10;
+const SMALL_CHUNKS_MAX: u32 = 256;
+
+/// Wall clock of all guest calls of one read together.
+const GUEST_TIME_MAX: Duration = Duration::from_secs(120);
+
 /// A resource being read. Dropping it stops the guest and returns everything it held.
-#[derive(Debug)]
 pub struct Read {
+    agent: Arc<Agent>,
     chunks: mpsc::Receiver<Result<Charged<Chunk>, Failure>>,
+    /// The last chunk said that there is more.
+    unfinished: bool,
 }
 
 impl Read {
@@ -42,7 +54,13 @@ impl Read {
     ///
     /// Whatever ends a call; and when the agent breaks the rules of reading. Nothing follows an error.
     pub async fn next(&mut self) -> Result<Option<Charged<Chunk>>, Failure> {
-        self.chunks.recv().await.transpose()
+        let received = self.chunks.recv().await;
+        if received.is_none() && self.unfinished {
+            self.unfinished = false;
+            return Err(self.agent.broke("`resources.read` was given up half-way"));
+        }
+        self.unfinished = matches!(&received, Some(Ok(chunk)) if chunk.value.next.is_some());
+        received.transpose()
     }
 }
 
@@ -53,15 +71,24 @@ impl Agent {
         let (agent, by, uri) = (self.clone(), by.clone(), uri.to_owned());
         tokio::spawn(async move {
             let gone = sender.clone();
-            let mut reading =
-                Reading { agent, by, uri, at: Position::Start, live: None, since: 0, loops: Loops::new() };
+            let mut reading = Reading {
+                agent,
+                by,
+                uri,
+                at: Position::Start,
+                live: None,
+                since: 0,
+                loops: Loops::new(),
+                small_chunks: 0,
+                guest_time: Duration::ZERO,
+            };
             tokio::select! {
                 biased;
                 () = gone.closed() => {}
                 () = reading.run(sender) => {}
             }
         });
-        Read { chunks }
+        Read { agent: self.clone(), chunks, unfinished: true }
     }
 }
 
@@ -74,6 +101,10 @@ struct Reading {
     /// Bytes the instance has given.
     since: u64,
     loops: Loops,
+    /// Chunks so far that were hardly worth a call.
+    small_chunks: u32,
+    /// Wall clock of all guest calls so far.
+    guest_time: Duration,
 }
 
 type Sender = mpsc::Sender<Result<Charged<Chunk>, Failure>>;
@@ -105,7 +136,7 @@ impl Reading {
 
     /// One chunk.
     async fn step(&mut self) -> Result<Charged<Chunk>, Failure> {
-        if self.since >= RECYCLE_BYTES || !self.regain_copies() {
+        if self.since >= RECYCLE_BYTES {
             self.live = None;
         }
         let mut live = match self.live.take() {
@@ -119,22 +150,16 @@ impl Reading {
         let outcome = on_guest!(live, resources.call_read(&self.uri, &self.at, CHUNK_BYTES_MAX));
         let cost = live.cost();
         let cost = Cost { cpu: cost.cpu.saturating_sub(cpu_before), wall: began.elapsed(), ..cost };
-        let chunk = self.agent.judge(&live, cost, outcome)?;
+        let chunk = self.agent.judge(&live, "resources.read", cost, outcome)?;
+        self.guest_time += cost.wall;
         self.check(&chunk)?;
-        let charge = pay(&mut live, chunk.bytes.len() as u64);
+        let charge = self.agent.pay(chunk.bytes.len() as u64)?;
         self.since += chunk.bytes.len() as u64;
         if let Some(next) = &chunk.next {
             self.at = Position::Cursor(next.clone());
             self.live = Some(live);
         }
         Ok(Charged { value: chunk, charge })
-    }
-
-    /// Makes the instance able to pay for another chunk. If it cannot, it has to go and to wait for its turn again.
-    fn regain_copies(&mut self) -> bool {
-        let Some(live) = &mut self.live else { return true };
-        let copies = &mut live.ticket.copies;
-        copies.grow(self.agent.spec().copies - copies.bytes()).is_ok()
     }
 
     /// The rules of reading (`resources.read` in the contract).
@@ -147,7 +172,23 @@ impl Reading {
         if first != chunk.head.is_some() {
             return Err(self.broke(if first { "the first chunk has no head" } else { "a later chunk has a head" }));
         }
+        let told = chunk.head.iter().flat_map(|head| head.mime_type.iter().chain(&head.version)).map(String::len);
+        if told.sum::<usize>() > HEAD_BYTES_MAX {
+            return Err(self.broke(format!("a media type and version of more than {HEAD_BYTES_MAX} bytes")));
+        }
         let Some(next) = &chunk.next else { return Ok(()) };
+        if bytes < SMALL_CHUNK_BYTES {
+            self.small_chunks += 1;
+        }
+        if self.small_chunks > SMALL_CHUNKS_MAX {
+            return Err(
+                self.broke(format!("more than {SMALL_CHUNKS_MAX} chunks of less than {SMALL_CHUNK_BYTES} bytes"))
+            );
+        }
+        if self.guest_time > GUEST_TIME_MAX {
+            let seconds = GUEST_TIME_MAX.as_secs();
+            return Err(self.broke(format!("more than {seconds} s of the agent's time for one read")));
+        }
         if bytes == 0 {
             return Err(self.broke("an empty chunk before the end"));
         }
@@ -164,12 +205,6 @@ impl Reading {
     fn broke(&self, what: impl std::fmt::Display) -> Failure {
         self.agent.broke(format!("`resources.read`: {what}"))
     }
-}
-
-/// Splits what a chunk costs off the ticket's charge for copies.
-fn pay(live: &mut Live, bytes: u64) -> Charge {
-    let copies = &mut live.ticket.copies;
-    copies.split(bytes.min(copies.bytes()))
 }
 
 /// Notices when cursors go round in a circle, remembering a single one (Brent, 1980).

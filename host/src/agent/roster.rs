@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use stockade_ledger::Spec;
+use tokio::task::JoinSet;
 
-use super::engine::Pool;
+use super::engine::{MEMORY_RESERVATION_BYTES, Pool};
 use super::quarantine::Quarantine;
 use super::queue::Door;
 use super::shelf::Shelf;
@@ -22,6 +24,9 @@ const INSTANCES_MAX: u64 = 1000;
 
 /// Callers the host can tell apart. Tokens will make them more.
 const PRINCIPALS: usize = 1;
+
+/// Time for an agent to describe itself and to list its names.
+const TRIAL_MAX: Duration = Duration::from_secs(30);
 
 /// MCP revision that a guest is told of when the host itself calls.
 const OWN_REVISION: &str = "2026-07-28";
@@ -52,8 +57,8 @@ impl Agents {
         let pool = pool(registry, guests_ceiling);
         let (code, compile) = (accounts.code.clone(), accounts.compile.clone());
         let shelf = Arc::new(Shelf::new(pool, data, limits, program, code, compile)?);
-        let (guests, replies) = (accounts.guests.clone(), accounts.replies.clone());
-        let door = Door::new(guests, replies, accounts.queues.clone(), pool.instances);
+        let (guests, copies) = (accounts.guests.clone(), accounts.copies.clone());
+        let door = Door::new(guests, copies, accounts.queues.clone(), pool.instances);
         let agent = |entry: &Arc<crate::registry::Entry>| {
             let spec = &entry.spec;
             // Nobody takes more than half of what guests may have beyond the reserves.
@@ -67,6 +72,7 @@ impl Agents {
                 door: door.clone(),
                 line: door.line(spec.concurrency, spec.queue),
                 growth: accounts.guests.child(growth),
+                replies: accounts.replies.clone(),
                 quarantine: Quarantine::new(PRINCIPALS),
                 stats: Stats::default(),
                 entry: entry.clone(),
@@ -77,22 +83,17 @@ impl Agents {
         Ok(Self(Arc::new(Inner { by_name, settled: AtomicBool::new(false) })))
     }
 
-    /// Loads every agent, compiling what was never compiled. An agent that cannot be loaded is refused by name, and the
-    /// others go on.
+    /// Loads all agents at once, compiling, one at a time, what was never compiled. An agent that cannot be loaded is
+    /// refused by name, and the others go on.
     pub async fn load(&self) {
-        for agent in self.0.by_name.values() {
-            let standing = match agent.admit().await {
-                Ok(offer) => {
-                    let (version, digest) = (&*offer.version, &offer.digest[..12]);
-                    tracing::info!(agent = agent.name(), version, digest, "agent loaded");
-                    Standing::Ready(Arc::new(offer))
-                }
-                Err(reason) => {
-                    tracing::error!(agent = agent.name(), reason, "agent refused");
-                    Standing::Refused(reason.into())
-                }
-            };
-            *agent.standing.write().unwrap_or_else(PoisonError::into_inner) = standing;
+        let mut loading = JoinSet::new();
+        for agent in self.0.by_name.values().cloned() {
+            loading.spawn(agent.settle());
+        }
+        while let Some(loaded) = loading.join_next().await {
+            if let Err(error) = loaded {
+                tracing::error!(%error, "an agent could not be loaded");
+            }
         }
         self.0.settled.store(true, Ordering::Release);
     }
@@ -113,6 +114,28 @@ impl Agents {
 }
 
 impl Agent {
+    /// Loads the agent, and remembers what came of it.
+    async fn settle(self: Arc<Self>) {
+        let on_trial = self.clone();
+        // A task of its own, so that even a panic is this agent's alone.
+        let admitted = match tokio::spawn(async move { on_trial.admit().await }).await {
+            Ok(admitted) => admitted,
+            Err(error) => Err(format!("the host failed while loading it: {error}")),
+        };
+        let standing = match admitted {
+            Ok(offer) => {
+                let (version, digest) = (&*offer.version, &offer.digest[..12]);
+                tracing::info!(agent = self.name(), version, digest, "agent loaded");
+                Standing::Ready(Arc::new(offer))
+            }
+            Err(reason) => {
+                tracing::error!(agent = self.name(), reason, "agent refused");
+                Standing::Refused(reason.into())
+            }
+        };
+        *self.standing.write().unwrap_or_else(PoisonError::into_inner) = standing;
+    }
+
     /// Loads the component and puts it on trial.
     async fn admit(&self) -> Result<Offer, String> {
         let fetched = self.shelf.fetch(&self.entry.name, &self.spec().component, None).await;
@@ -128,8 +151,15 @@ impl Agent {
             answers: Vec::new(),
             state: None,
         });
-        let description = self.describe(&by).await.map_err(|failure| trial_failed(&failure))?;
-        self.check_names(&by).await.map_err(|failure| trial_failed(&failure))?;
+        let trial = async {
+            let description = self.describe(&by).await?;
+            self.check_names(&by).await?;
+            Ok(description)
+        };
+        let description = match tokio::time::timeout(TRIAL_MAX, trial).await {
+            Ok(outcome) => outcome.map_err(|failure| trial_failed(&failure))?,
+            Err(_) => return Err(format!("its description and lists took more than {} s", TRIAL_MAX.as_secs())),
+        };
         Ok(Offer {
             version: (&*description.version).into(),
             description,
@@ -166,5 +196,7 @@ fn pool(registry: &Registry, guests_ceiling: u64) -> Pool {
     let reserve = specs().map(|spec| spec.reserve.unwrap_or(RESERVE_BYTES_DEFAULT).max(1)).min().unwrap_or(1);
     let instances = INSTANCES_MAX.min(concurrency).min(guests_ceiling / reserve).max(1);
     let memory_bytes_max = specs().map(|spec| spec.memory).max().unwrap_or(RESERVE_BYTES_DEFAULT);
+    // A cap may be larger, since it counts all memories; a single one cannot.
+    let memory_bytes_max = memory_bytes_max.min(MEMORY_RESERVATION_BYTES);
     Pool { instances: u32::try_from(instances).expect("at most INSTANCES_MAX"), memory_bytes_max }
 }

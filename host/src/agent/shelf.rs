@@ -27,6 +27,9 @@ use crate::manifest::{AgentName, CompileLimits};
 const CODE_BASE_BYTES: u64 = 64 << 10;
 const CODE_SHARE: u64 = 8;
 
+/// Bytes of a page of linear memory, the unit in which components declare theirs.
+const PAGE_BYTES: u64 = 64 << 10;
+
 /// The shelf of loaded components.
 pub(super) struct Shelf {
     engine: Engine,
@@ -58,7 +61,7 @@ pub(super) struct Loaded {
     pub prompts: Option<prompts::GuestIndices>,
     pub completion: Option<completion::GuestIndices>,
     pub digest: Digest,
-    /// Bytes of linear memory it declares, all its memories together.
+    /// Bytes of linear memory it declares: its largest memory, times how many it has.
     pub initial_memory: u64,
     /// After `pre`, so that the code is unmapped before it is given back to the books.
     _charge: Charge,
@@ -75,6 +78,8 @@ pub(super) enum LoadError {
     Unlinkable(String),
     #[error("no room for its code: {0}")]
     NoRoom(stockade_ledger::Refusal),
+    #[error("{max} components are loaded and all of them in use; `compile.loaded` allows no more")]
+    AllInUse { max: u32 },
     #[error("the component has {bytes} bytes; `compile.component` allows {max}")]
     TooLarge { bytes: u64, max: u64 },
     #[error("cannot read {path}: {reason}")]
@@ -124,13 +129,33 @@ impl Shelf {
     ) -> Result<Arc<Loaded>, LoadError> {
         let (digest, size) = self.compiled(path, known).await?;
         let charge = self.make_room(CODE_BASE_BYTES + size / CODE_SHARE)?;
-        let component = self.cache.map(&self.engine, &digest)?.context("the compiled code vanished")?;
+        let component = self.map(path, &digest).await?;
         let loaded = Arc::new(self.link(&component, digest, charge)?);
         let mut slots = self.lock();
         slots.uses += 1;
         let used_at = slots.uses;
         slots.by_agent.insert(agent.clone(), Slot { loaded: loaded.clone(), used_at });
         Ok(loaded)
+    }
+
+    /// Maps compiled code. What cannot be mapped is damaged, or of a compiler that was exchanged under us: it is made anew,
+    /// once.
+    async fn map(&self, path: &Path, digest: &Digest) -> Result<Component, LoadError> {
+        match self.cache.map(&self.engine, digest) {
+            Ok(component) => return Ok(component.context("the compiled code vanished")?),
+            Err(error) => {
+                tracing::warn!(
+                    digest = &digest.0[..12],
+                    error = format!("{error:#}"),
+                    "compiled code cannot be mapped"
+                );
+                self.cache.remove(digest)?;
+            }
+        }
+        self.compiled(path, Some(digest)).await?;
+        let mapped = self.cache.map(&self.engine, digest);
+        let component = mapped.map_err(|error| LoadError::Unlinkable(format!("{error:#}")))?;
+        Ok(component.context("the compiled code vanished")?)
     }
 
     /// Sees to it that compiled code lies in the cache: whose, and how large it is.
@@ -172,9 +197,10 @@ impl Shelf {
         fit::check(&self.engine, component).map_err(LoadError::Misfit)?;
         let unlinkable = |error: wasmtime::Error| LoadError::Unlinkable(format!("{error:#}"));
         let pre = self.linker.instantiate_pre(component).map_err(unlinkable)?;
-        let initial_memory = component
-            .resources_required()
-            .map_or(0, |required| u64::from(required.num_memories) * required.max_initial_memory_size.unwrap_or(0));
+        let initial_memory = component.resources_required().map_or(0, |required| {
+            let pages = required.max_initial_memory_size.unwrap_or(0);
+            u64::from(required.num_memories).saturating_mul(pages).saturating_mul(PAGE_BYTES)
+        });
         Ok(Loaded {
             describe: describe::GuestIndices::new(&pre).map_err(unlinkable)?,
             resources: resources::GuestIndices::new(&pre).ok(),
@@ -199,18 +225,18 @@ impl Shelf {
             };
             // Dropped outside the lock: unmapping takes its time.
             let Some(evicted) = self.take_oldest() else {
-                match refusal {
-                    Some(refusal) => return Err(LoadError::NoRoom(refusal)),
-                    None => continue,
-                }
+                let full = || LoadError::AllInUse { max: self.limits.loaded };
+                return Err(refusal.map_or_else(full, LoadError::NoRoom));
             };
             tracing::debug!(digest = &evicted.digest.0[..12], "component unloaded to make room");
         }
     }
 
+    /// Of those nobody runs: the others would keep their memory, and their charge, all the same.
     fn take_oldest(&self) -> Option<Arc<Loaded>> {
         let mut slots = self.lock();
-        let oldest = slots.by_agent.iter().min_by_key(|(_, slot)| slot.used_at)?.0.clone();
+        let idle = slots.by_agent.iter().filter(|(_, slot)| Arc::strong_count(&slot.loaded) == 1);
+        let oldest = idle.min_by_key(|(_, slot)| slot.used_at)?.0.clone();
         slots.by_agent.remove(&oldest).map(|slot| slot.loaded)
     }
 

@@ -14,8 +14,8 @@ use super::limiter::Limiter;
 use super::output::Output;
 use crate::manifest::{Access, AgentSpec};
 
-/// Resources of all kinds a guest may hold in host tables.
-pub(super) const HANDLES_MAX: usize = 1024;
+/// Handles a guest may hold, to host resources of all kinds. Each open file may cost the host 64 KiB.
+pub(super) const HANDLES_MAX: usize = 128;
 
 /// Random bytes one call of `wasi:random` may ask for.
 pub(super) const RANDOM_BYTES_MAX: u64 = 64 << 10;
@@ -70,8 +70,8 @@ impl host::Host for State {
     fn log(&mut self, level: host::Level, message: String) -> wasmtime::Result<()> {
         self.logged = self.logged.saturating_add(1);
         if self.logged <= LOG_MESSAGES_MAX {
-            let message = &message[..message.floor_char_boundary(LOG_MESSAGE_BYTES_MAX)];
-            tracing::debug!(agent = &*self.agent, ?level, message, "guest log");
+            let text = &message[..message.floor_char_boundary(LOG_MESSAGE_BYTES_MAX)];
+            tracing::debug!(agent = &*self.agent, ?level, ?text, "guest log");
         }
         Ok(())
     }

@@ -10,8 +10,9 @@ use super::contract::{Description, Tool};
 use super::live::Live;
 use super::{Agent, Caller, Failure};
 
-/// Pages and entries that are looked at; an agent may offer more, but not under names that were never checked.
+/// Pages of a list that are looked at, and names that are remembered to find doubled ones.
 const PAGES_MAX: usize = 64;
+const NAMES_MAX: usize = 4096;
 
 /// Bytes of a tool's or prompt's name, alone and as `agent__name`.
 const NAME_BYTES_MAX: usize = 64;
@@ -26,7 +27,7 @@ impl Agent {
         let call = async { Ok(Ok(loaded.describe.load(&mut *store, instance)?.call_describe(&mut *store).await?)) };
         let outcome = clock.bound(call).await;
         let cost = super::stats::Cost { wall: began.elapsed(), ..live.cost() };
-        self.judge(&live, cost, outcome)
+        self.judge(&live, "describe", cost, outcome)
     }
 
     fn check_types(&self, live: &mut Live) -> Result<(), Failure> {
@@ -91,8 +92,11 @@ impl<'a> Names<'a> {
 
     fn add(&mut self, name: &str) -> Result<(), Failure> {
         check_name(self.agent.name(), self.kind, name).map_err(|reason| self.agent.broke(reason))?;
+        if self.seen.len() >= NAMES_MAX {
+            return Err(self.agent.broke(format!("more than {NAMES_MAX} {}s", self.kind)));
+        }
         if !self.seen.insert(name.to_owned()) {
-            return Err(self.agent.broke(format!("two {}s are called `{name}`; rename one of them", self.kind)));
+            return Err(self.agent.broke(format!("a {} name comes twice: `{name}`; rename one of them", self.kind)));
         }
         Ok(())
     }

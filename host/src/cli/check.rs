@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 
-use super::{Stop, overrides, port, say};
+use super::{Stop, THIS_PROGRAM, overrides, port, say};
 use crate::manifest::{Access, AgentSpec, Manifest, size};
 use crate::memory::{REQUESTS_FLOOR_BYTES, percent, share};
 use crate::{Host, agent};
@@ -37,7 +37,7 @@ pub(super) fn check(options: &Options) -> Result<(), Stop> {
 
 /// Compiles every agent, and says of each whether a start will find it ready.
 async fn precompile(manifest: &Manifest) -> anyhow::Result<()> {
-    let program = std::env::current_exe().context("cannot find the program's own file, which also compiles agents")?;
+    let program = PathBuf::from(THIS_PROGRAM);
     let host = Host::new(manifest, program)?;
     say(&format!("\ncompiling into {}\n", manifest.data.display()));
     let outcomes = agent::precompile(host.agents()).await;
@@ -69,10 +69,11 @@ fn write_summary(out: &mut String, file: &Path, manifest: &Manifest) -> std::fmt
     let requests = size::round(share(*memory, percent::OTHERS).max(REQUESTS_FLOOR_BYTES));
     writeln!(
         out,
-        "ceilings  guests {}, code {}, compile {}, replies {}, requests {requests}, queues {}",
+        "ceilings  guests {}, code {}, compile {}, copies {}, replies {}, requests {requests}, queues {}",
         part(percent::GUESTS),
         part(percent::CODE),
         part(percent::COMPILE),
+        part(percent::COPIES),
         part(percent::REPLIES),
         part(percent::OTHERS),
     )?;

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use super::{Stop, log, overrides, port, say};
+use super::{Stop, THIS_PROGRAM, log, overrides, port, say};
 use crate::Listeners;
 use crate::manifest::{Manifest, Overrides, parse_address};
 
@@ -51,7 +51,7 @@ pub(super) fn serve(options: &Options) -> Result<(), Stop> {
 
 /// Serves until a signal comes and running calls have ended, or until a second signal.
 async fn run(manifest: &Manifest) -> anyhow::Result<()> {
-    let program = std::env::current_exe().context("cannot find the program's own file, which also compiles agents")?;
+    let program = PathBuf::from(THIS_PROGRAM);
     // First, so that a signal during a slow start is not lost.
     let mut signals = Signals::install()?;
     let listeners =

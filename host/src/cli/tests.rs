@@ -70,7 +70,7 @@ fn a_summary_says_what_the_manifest_comes_to() {
         "m.yaml is right",
         "memory    128M, from the manifest",
         "pressure  warning 100M, critical 112.5M, maximum 125M",
-        "ceilings  guests 89.6M, code 32M, compile 96M, replies 12.8M, requests 6.4M, queues 6.4M",
+        "ceilings  guests 89.6M, code 32M, compile 96M, copies 25.6M, replies 12.8M, requests 6.4M, queues 6.4M",
         "one call   memory 16M, reserve 2M or what it declares, copies 2M",
         "time       deadline 5s, cpu 0.25s",
         "calls      8 at once, 64 may wait for 2s",

@@ -1,8 +1,8 @@
 //! Who may speak to us through a browser: the `Host` and `Origin` of a request, and the headers browsers ask for.
 //!
 //! A page on any web site can make its visitor's browser send requests to this host. `Origin` says which page it was;
-//! `Host` betrays a page that has bound its own name to our address (DNS rebinding). Requests without `Origin` do not come
-//! from a page. Loopback is always allowed.
+//! `Host` betrays a page that has bound its own name to our address (DNS rebinding). Requests without `Origin` do not
+//! come from a page. Loopback is always allowed.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 

@@ -35,8 +35,8 @@ pub async fn readyz(State(desk): State<Desk>) -> Response {
     text(StatusCode::SERVICE_UNAVAILABLE, said)
 }
 
-/// Why requests should go elsewhere now, a line each; empty when they need not. An agent that cannot be loaded is no such
-/// reason: it will not get better, and the others work.
+/// Why requests should go elsewhere now, a line each; empty when they need not. An agent that cannot be loaded is no
+/// such reason: it will not get better, and the others work.
 fn unready(app: &App) -> String {
     let mut reasons = String::new();
     if app.draining.load(Ordering::Relaxed) {

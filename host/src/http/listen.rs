@@ -1,7 +1,8 @@
 //! One listener: who gets a connection, hyper's loop on each, and how all of them end.
 //!
-//! A connection needs a seat. When all seats are taken, a few spare ones remain, on which health is answered and everything
-//! else is refused with a hint to come back; beyond those nothing is accepted, and clients wait in the kernel's queue.
+//! A connection needs a seat. When all seats are taken, a few spare ones remain, on which health is answered and
+//! everything else is refused with a hint to come back; beyond those nothing is accepted, and clients wait in the
+//! kernel's queue.
 
 use std::convert::Infallible;
 use std::sync::Arc;

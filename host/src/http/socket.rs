@@ -1,7 +1,7 @@
 //! The stream below hyper: charges the heads of requests, and ends a connection whose client takes nothing.
 //!
-//! hyper collects a head in a buffer of its own. [`Head`] charges those bytes as they arrive and keeps the charge until the
-//! request is answered, so that many slow heads cannot add up to memory nobody counts. Bodies charge themselves.
+//! hyper collects a head in a buffer of its own. [`Head`] charges those bytes as they arrive and keeps the charge until
+//! the request is answered, so that many slow heads cannot add up to memory nobody counts. Bodies charge themselves.
 
 use std::io;
 use std::pin::Pin;

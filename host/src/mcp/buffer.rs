@@ -1,7 +1,7 @@
 //! Bytes that grow under a charge: request bodies while they arrive, replies while they are written.
 //!
-//! Owns the rule that no byte is allocated before an account has lent it. A [`Buffer`] never waits and never grows beyond
-//! its cap; what does not fit is a [`Overflow`], a value.
+//! Owns the rule that no byte is allocated before an account has lent it. A [`Buffer`] never waits and never grows
+//! beyond its cap; what does not fit is a [`Overflow`], a value.
 
 use std::io;
 
@@ -96,8 +96,8 @@ impl AsRef<[u8]> for Buffer {
     }
 }
 
-/// Writes one line of JSON: a line break can only come from a guest's own JSON text, where it is white space, and becomes
-/// a space. So a reply fits an SSE `data:` line, and a log line.
+/// Writes one line of JSON: a line break can only come from a guest's own JSON text, where it is white space, and
+/// becomes a space. So a reply fits an SSE `data:` line, and a log line.
 impl io::Write for Buffer {
     fn write(&mut self, more: &[u8]) -> io::Result<usize> {
         let start = self.bytes.len();

@@ -5,7 +5,8 @@
 //! | not JSON | -32700 | 400 |
 //! | not a message | -32600 | 400 |
 //! | unknown method | -32601 | 404 |
-//! | bad parameters; unknown tool, prompt or (modern) resource; invalid input | -32602 | 400 before the agent ran, else 200 |
+//! | bad parameters | -32602 | 400 |
+//! | unknown tool, prompt or (modern) resource; input the agent cannot accept | -32602 | 200 |
 //! | unknown resource, initialize era | -32002 | 200 |
 //! | the agent failed, denied, broke the contract, or wants input | -32603 | 200 |
 //! | header and body differ | -32020 | 400 |
@@ -17,8 +18,8 @@
 //! On the wire of the initialize era 400 and 404 of an error about a request become 200, because clients of that era
 //! throw a reply away unread when its status is not 2xx.
 //!
-//! A tool's own failures (failed, denied, invalid input, a limit met) are not errors but results with `isError`, so that
-//! the model can see and correct them; [`of_tool`] decides.
+//! A tool's own failures (failed, denied, invalid input, a limit met) are not errors but results with `isError`, so
+//! that the model can see and correct them; [`of_tool`] decides.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -52,7 +53,7 @@ pub struct Body {
     pub code: i32,
     pub message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub data: Option<Data>,
+    pub data: Option<Box<Data>>,
 }
 
 /// What a program can do something with.
@@ -135,7 +136,7 @@ impl Error {
     }
 
     fn with(mut self, data: Data) -> Self {
-        self.body.data = Some(data);
+        self.body.data = Some(Box::new(data));
         self
     }
 

@@ -1,7 +1,7 @@
 //! The headers in which a modern client repeats parts of its body, so that intermediaries can route without parsing.
 //!
-//! A header that is missing, comes twice or says something else than the body is refused: whoever trusted the header must
-//! not be fooled by the body.
+//! A header that is missing, comes twice or says something else than the body is refused: whoever trusted the header
+//! must not be fooled by the body.
 
 use std::borrow::Cow;
 

@@ -1,7 +1,7 @@
 //! JSON texts that a guest wrote, and single members of JSON texts that a client wrote.
 //!
-//! Guests' JSON is passed on as it is, never rebuilt; so it is checked here first: well formed, bounded, of the right kind.
-//! What a check lets through can stand inside a reply without breaking it.
+//! Guests' JSON is passed on as it is, never rebuilt; so it is checked here first: well formed, bounded, of the right
+//! kind. What a check lets through can stand inside a reply without breaking it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -44,8 +44,8 @@ pub fn is_object(raw: &RawValue) -> bool {
     raw.get().starts_with('{')
 }
 
-/// The member `key` of an object. An error when the text is no object, or says the key twice: two readers could then take
-/// different values.
+/// The member `key` of an object. An error when the text is no object, or says the key twice: two readers could then
+/// take different values.
 pub fn member<'a>(object: &'a RawValue, key: &str) -> serde_json::Result<Option<&'a RawValue>> {
     let mut deserializer = serde_json::Deserializer::from_str(object.get());
     Member { key }.deserialize(&mut deserializer)

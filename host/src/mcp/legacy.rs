@@ -1,8 +1,8 @@
 //! The era of `initialize`: 2025-11-25, 2025-06-18, 2025-03-26, 2024-11-05.
 //!
-//! Served without sessions: `initialize` is answered and forgotten, so what the client said in it is not known later; each
-//! request stands for itself. Versions differ only in what they lack, and clients skip fields they do not know, so all get
-//! the same replies; only what is of another *type* in older schemas is left out (see `tools`).
+//! Served without sessions: `initialize` is answered and forgotten, so what the client said in it is not known later;
+//! each request stands for itself. Versions differ only in what they lack, and clients skip fields they do not know, so
+//! all get the same replies; only what is of another *type* in older schemas is left out (see `tools`).
 
 use std::borrow::Cow;
 
@@ -17,8 +17,8 @@ use super::request::{self, Request};
 use super::server::{Capabilities, Implementation, Instructions};
 use super::version;
 
-/// The revision a request is served by. Clients get the header wrong often enough (absent, or another known revision than
-/// the agreed one) that every known revision is as good as another; one we do not know is refused.
+/// The revision a request is served by. Clients get the header wrong often enough (absent, or another known revision
+/// than the agreed one) that every known revision is as good as another; one we do not know is refused.
 pub fn version(meta: &RequestMeta, header: Option<&str>, method: &str) -> Result<&'static str, Error> {
     if let Some(version) = meta.legacy_version() {
         return Ok(version);

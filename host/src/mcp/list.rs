@@ -1,8 +1,9 @@
 //! The four lists, across agents: in the order of their names, each agent's own pages one after the other.
 //!
-//! A reply holds as many of the agents' pages as its bounds allow; then a cursor says where to go on. On the common endpoint
-//! an agent that fails is left out and named in `_meta`, so that one cannot take the list from all; on its own endpoint its
-//! failure is the answer. A thing that MCP could not carry (bad schema, bad name) is left out with a warning.
+//! A reply holds as many of the agents' pages as its bounds allow; then a cursor says where to go on. On the common
+//! endpoint an agent that fails is left out and named in `_meta`, so that one cannot take the list from all; on its own
+//! endpoint its failure is the answer. A thing that MCP could not carry (bad schema, bad name) is left out with a
+//! warning.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -215,7 +216,7 @@ impl<'c, 'a> ListReply<'c, 'a> {
     }
 
     fn leave_out(&mut self, agent: &str, reason: &str) {
-        tracing::warn!(agent, reason, list = self.list.member(), "agent is missing from a list");
+        tracing::debug!(agent, reason, list = self.list.member(), "agent is missing from a list");
         let reason = reason[..reason.floor_char_boundary(REASON_BYTES_MAX)].to_owned();
         self.unavailable.push(Unavailable { agent: agent.to_owned(), reason });
     }
@@ -274,3 +275,6 @@ impl List {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

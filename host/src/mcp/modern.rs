@@ -1,4 +1,5 @@
-//! Revision 2026-07-28: every request says by itself what it speaks, and headers repeat what intermediaries want to know.
+//! Revision 2026-07-28: every request says by itself what it speaks, and headers repeat what intermediaries want to
+//! know.
 //!
 //! Owns the order of the checks, which decides the error a wrong request gets: `_meta`, version header, version,
 //! `Mcp-Method`, method, `Mcp-Name`; marked parameters are compared when the tool is known. No state between requests.
@@ -52,8 +53,8 @@ impl<'a> RequestMeta<'a> {
         }
     }
 
-    /// Whether a request is of this era: decided from `_meta`, before anybody looks at the method. A legacy revision named in
-    /// `_meta` is served as that revision.
+    /// Whether a request is of this era: decided from `_meta`, before anybody looks at the method. A legacy revision
+    /// named in `_meta` is served as that revision.
     pub fn is_modern(&self, header: Option<&str>, method: &str) -> bool {
         if self.legacy_version().is_some() {
             return false;

@@ -1,8 +1,8 @@
 //! Names across agents, and the cursors of lists.
 //!
 //! Owns the one mapping between what an agent calls its things and what a client sees: on the common endpoint
-//! `agent__tool` and `agent+uri`, on an agent's own endpoint the plain name. An agent's name has neither `_` nor `+`, so the
-//! first of them always ends it.
+//! `agent__tool` and `agent+uri`, on an agent's own endpoint the plain name. An agent's name has neither `_` nor `+`,
+//! so the first of them always ends it.
 
 use std::fmt;
 
@@ -89,8 +89,8 @@ pub fn split_uri(shown: &str) -> Option<(&str, &str)> {
     shown.split_once(URI_MARK)
 }
 
-/// Where a list goes on: at an agent, and there at the agent's own cursor. Says all by itself, so it survives a restart and
-/// agents that come and go.
+/// Where a list goes on: at an agent, and there at the agent's own cursor. Says all by itself, so it survives a restart
+/// and agents that come and go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
     /// Which list it belongs to.

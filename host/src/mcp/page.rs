@@ -1,4 +1,5 @@
-//! One page of one agent's list: fetched, then written entry by entry. What MCP could not carry is left out, with a warning.
+//! One page of one agent's list: fetched, then written entry by entry. What MCP could not carry is left out, with a
+//! warning.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! Bytes of a POST -> one JSON-RPC message, borrowed.
 //!
 //! Owns the order that keeps parsing cheap for the host whatever is sent: one linear [`scan`] counts depth and values
-//! before serde sees a byte; then the envelope is taken apart once, with `id` and `params` left as raw text. Never looks
-//! into `params`, never calls anybody.
+//! before serde sees a byte; then the envelope is taken apart once, with `id` and `params` left as raw text. Never
+//! looks into `params`, never calls anybody.
 
 use std::borrow::Cow;
 
@@ -70,8 +70,8 @@ pub fn message(body: &[u8], bounds: Bounds) -> Result<Message<'_>, Malformed<'_>
     envelope.into_message()
 }
 
-/// Counts the structure of a JSON text without parsing it. A text that is not JSON may pass: serde refuses it later, at the
-/// first byte that is wrong.
+/// Counts the structure of a JSON text without parsing it. A text that is not JSON may pass: serde refuses it later, at
+/// the first byte that is wrong.
 pub fn scan(json: &[u8], bounds: Bounds) -> Result<(), Excess> {
     let (mut depth, mut elements, mut at) = (0u32, 0u32, 0);
     while at < json.len() {

@@ -1,7 +1,7 @@
 //! `resources/read`: an agent's chunks -> one JSON string inside one reply.
 //!
-//! Each chunk is written and dropped before the next is asked for. The reply is collected up to the cap on replies, so a
-//! failure in the middle is still a proper error.
+//! Each chunk is written and dropped before the next is asked for. The reply is collected up to the cap on replies, so
+//! a failure in the middle is still a proper error.
 
 use super::buffer::{Buffer, Overflow};
 use super::error::{About, Error};
@@ -15,6 +15,9 @@ use crate::agent::contract::{Cache, CacheScope, Form, Head};
 /// Answers a read of the resource that clients know as `shown`.
 pub async fn answer(call: &Call<'_>, shown: &str) -> Result<Buffer, Error> {
     let (target, uri) = call.located(shown)?;
+    if !target.offer.resources {
+        return Err(Error::unknown_resource(call.era, shown, "this agent has none"));
+    }
     let failed = |failure| Error::of(failure, call.era, About::Resource(shown), &target.identity());
     let overflow = |overflow| Error::overflow(overflow, Some(&target.identity()));
 
@@ -36,7 +39,8 @@ pub async fn answer(call: &Call<'_>, shown: &str) -> Result<Buffer, Error> {
     Ok(buffer)
 }
 
-/// Everything before the content. What caches want to know stands first, so that it is there before a long content ends.
+/// Everything before the content. What caches want to know stands first, so that it is there before a long content
+/// ends.
 fn open(call: &Call<'_>, buffer: &mut Buffer, uri: Shown<'_>, head: &Head) -> Result<(), Overflow> {
     buffer.extend(b"{")?;
     if call.era == Era::Modern {

@@ -23,7 +23,7 @@ pub struct StringWriter {
 }
 
 /// Why a piece was not written.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PieceError {
     /// The text is not UTF-8.
     NotText,

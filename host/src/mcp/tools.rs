@@ -1,6 +1,7 @@
 //! `tools/call`: arguments go to the agent as they came, its result goes back as MCP shows it.
 //!
-//! A tool that fails answers a result with `isError`, which the model sees; only what the model cannot mend is an error.
+//! A tool that fails answers a result with `isError`, which the model sees; only what the model cannot mend is an
+//! error.
 
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;

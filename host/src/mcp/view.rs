@@ -1,7 +1,7 @@
 //! The contract's types as MCP's JSON.
 //!
-//! Every view borrows what it shows and writes straight into the reply: binary as base64, guests' JSON as it is, names as
-//! the endpoint shows them. Optional fields that are absent stay absent; MCP knows no `null` here.
+//! Every view borrows what it shows and writes straight into the reply: binary as base64, guests' JSON as it is, names
+//! as the endpoint shows them. Optional fields that are absent stay absent; MCP knows no `null` here.
 
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;

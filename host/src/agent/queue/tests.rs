@@ -10,7 +10,7 @@ const NEED: Need = Need { reserve: 10, copies: 1 };
 fn door(guests: u64, instances: u32) -> (Ledger, Door) {
     let ledger = Ledger::new(1 << 20);
     let account = |name: &str, ceiling| ledger.account(Spec { name: name.into(), ceiling, floor: 0 }).unwrap();
-    let door = Door::new(account("guests", guests), account("replies", 1000), account("queues", 1 << 16), instances);
+    let door = Door::new(account("guests", guests), account("copies", 1000), account("queues", 1 << 16), instances);
     (ledger, door)
 }
 
@@ -21,7 +21,7 @@ async fn a_line_runs_as_many_calls_as_it_may() {
     let (first, second) =
         (door.pass(line, NEED, PATIENCE).await.unwrap(), door.pass(line, NEED, PATIENCE).await.unwrap());
     let Err(Closed::Busy { cap, used }) = door.pass(line, NEED, PATIENCE).await else { panic!("a third call passed") };
-    assert_eq!((cap, used), (2, 3), "two run, and it was waiting itself");
+    assert_eq!((cap, used), (3, 3), "two run, and it was waiting itself");
     drop(first);
     drop(door.pass(line, NEED, PATIENCE).await.unwrap());
     drop(second);
@@ -82,6 +82,23 @@ async fn the_pool_is_not_overdrawn() {
     let Err(Closed::NoInstance { cap: 1 }) = door.pass(other, NEED, PATIENCE).await else { panic!("two of one") };
     drop(running);
     drop(door.pass(other, NEED, PATIENCE).await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_need_does_not_hold_up_small_ones() {
+    let (_ledger, door) = door(25, 100);
+    let (large, small) = (door.line(10, 10), door.line(10, 10));
+    let running = door.pass(small, NEED, PATIENCE).await.unwrap();
+    let waiting = tokio::spawn({
+        let door = door.clone();
+        async move { door.pass(large, Need { reserve: 20, copies: 1 }, PATIENCE).await }
+    });
+    tokio::task::yield_now().await;
+    let began = Instant::now();
+    drop(door.pass(small, NEED, PATIENCE).await.expect("there is room for it"));
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    drop(running);
+    waiting.await.unwrap().expect("it passes once there is room");
 }
 
 #[tokio::test(start_paused = true)]

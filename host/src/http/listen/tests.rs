@@ -1,6 +1,7 @@
 //! The real loop on a real socket. Raw bytes on the client's side: what is tested is what no HTTP client would send.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -9,7 +10,7 @@ use axum::routing::get;
 use stockade_ledger::{Account, Ledger, Spec};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
 use super::{SPARE_CONNECTIONS, Serving, serve};
@@ -29,17 +30,28 @@ const LIMITS: HttpLimits = HttpLimits {
 };
 
 /// More than the kernel takes for a client that does not read.
-const LONG_REPLY_BYTES: usize = 64 << 20;
+const LONG_REPLY_BYTES: usize = 32 << 20;
+
+const DRAIN: Duration = Duration::from_millis(500);
+
+/// What a test that goes wrong may cost.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 struct Loop {
     address: SocketAddr,
     heads: Account,
+    /// Told when a long reply, or a request that never ends, is dropped.
+    dropped: Arc<Notify>,
     stop: Option<oneshot::Sender<()>>,
     ended: JoinHandle<()>,
 }
 
 impl Loop {
     async fn start(limits: HttpLimits) -> Self {
+        Self::start_with(limits, DRAIN).await
+    }
+
+    async fn start_with(limits: HttpLimits, drain: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let bytes = 1 << 20;
@@ -48,24 +60,32 @@ impl Loop {
             tokio::time::sleep(Duration::from_millis(200)).await;
             "slow"
         };
+        let dropped = Arc::new(Notify::new());
+        let (bytes, told) = (Bytes::from(vec![b'x'; LONG_REPLY_BYTES]), dropped.clone());
+        let long = move || async { Bytes::from_owner(Held { bytes, dropped: told }) };
+        let told = dropped.clone();
+        let never = move || async {
+            let _running = Held { bytes: Bytes::new(), dropped: told };
+            std::future::pending::<&str>().await
+        };
         let routes = Router::new()
             .route("/", get(|| async { "regular" }))
             .route("/slow", get(slow))
-            .route("/never", get(std::future::pending::<&str>))
-            .route("/long", get(|| async { Bytes::from(vec![b'x'; LONG_REPLY_BYTES]) }));
+            .route("/never", get(never))
+            .route("/long", get(long));
         let serving = Serving {
             routes,
             overflow: Router::new().route("/", get(|| async { "spare" })),
             connections: limits.connections as usize,
             limits,
-            drain: Duration::from_millis(500),
+            drain,
             heads: heads.clone(),
         };
         let (stop, stopped) = oneshot::channel();
         let ended = tokio::spawn(serve(listener, serving, async {
             let _ = stopped.await;
         }));
-        Self { address, heads, stop: Some(stop), ended }
+        Self { address, heads, dropped, stop: Some(stop), ended }
     }
 
     async fn connect(&self) -> TcpStream {
@@ -79,6 +99,23 @@ impl Loop {
         (&mut self.ended).await.unwrap();
         assert_eq!(self.heads.used(), 0, "all heads are given back");
         began.elapsed()
+    }
+}
+
+struct Held {
+    bytes: Bytes,
+    dropped: Arc<Notify>,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.dropped.notify_one();
     }
 }
 
@@ -96,7 +133,7 @@ async fn answer(stream: &mut TcpStream) -> String {
 
 async fn ended(stream: &mut TcpStream) -> bool {
     let mut rest = Vec::new();
-    tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut rest)).await.is_ok()
+    tokio::time::timeout(PATIENCE, stream.read_to_end(&mut rest)).await.is_ok()
 }
 
 #[tokio::test]
@@ -136,7 +173,7 @@ async fn a_slow_head_is_charged_and_then_given_up() {
     assert_eq!(server.heads.used(), 5_019);
     let began = Instant::now();
     assert!(ended(&mut stream).await);
-    assert!(began.elapsed() < Duration::from_secs(2));
+    assert!(began.elapsed() < PATIENCE);
     server.stop().await;
 }
 
@@ -159,7 +196,7 @@ async fn an_idle_connection_is_closed() {
     assert!(ask(&mut stream, "/").await.ends_with("regular"));
     let began = Instant::now();
     assert!(ended(&mut stream).await);
-    assert!((250..3000).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+    assert!((250..20_000).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
     server.stop().await;
 }
 
@@ -188,7 +225,7 @@ async fn beyond_the_seats_only_health_is_answered_and_beyond_the_spare_ones_noth
 
     drop(seated);
     drop(waiting);
-    assert!(tokio::time::timeout(Duration::from_secs(5), answer(&mut outside)).await.unwrap().ends_with("regular"));
+    assert!(tokio::time::timeout(PATIENCE, answer(&mut outside)).await.unwrap().ends_with("regular"));
     server.stop().await;
 }
 
@@ -197,7 +234,7 @@ async fn a_client_that_takes_no_reply_is_cut_off() {
     let server = Loop::start(LIMITS).await;
     let mut stream = server.connect().await;
     stream.write_all(b"GET /long HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
-    tokio::time::sleep(LIMITS.reply_stall * 3).await;
+    tokio::time::timeout(PATIENCE, server.dropped.notified()).await.expect("the reply is let go");
     let mut got = Vec::new();
     let _ = stream.read_to_end(&mut got).await;
     assert!(got.len() < LONG_REPLY_BYTES, "the rest was never sent");
@@ -206,16 +243,16 @@ async fn a_client_that_takes_no_reply_is_cut_off() {
 
 #[tokio::test]
 async fn a_client_that_reads_slowly_gets_all() {
-    let server = Loop::start(LIMITS).await;
+    let server = Loop::start(HttpLimits { reply_stall: Duration::from_millis(600), ..LIMITS }).await;
     let mut stream = server.connect().await;
     stream.write_all(b"GET /long HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
-    let (mut got, mut buffer) = (0, vec![0; 8 << 20]);
+    let (mut got, mut buffer) = (0, vec![0; 1 << 20]);
     loop {
         match stream.read(&mut buffer).await.unwrap() {
             0 => break,
             length => got += length,
         }
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(25)).await;
     }
     assert!(got > LONG_REPLY_BYTES, "{got}");
     server.stop().await;
@@ -223,7 +260,8 @@ async fn a_client_that_reads_slowly_gets_all() {
 
 #[tokio::test]
 async fn a_drain_lets_requests_end_and_waits_for_nobody_else() {
-    let server = Loop::start(HttpLimits { header_wait: Duration::from_secs(30), ..LIMITS }).await;
+    let limits = HttpLimits { header_wait: Duration::from_secs(30), ..LIMITS };
+    let server = Loop::start_with(limits, PATIENCE).await;
     let mut idle = server.connect().await;
     assert!(ask(&mut idle, "/").await.ends_with("regular"));
     let mut running = server.connect().await;
@@ -232,7 +270,7 @@ async fn a_drain_lets_requests_end_and_waits_for_nobody_else() {
     let address = server.address;
     let took = server.stop().await;
     assert!(asking.await.unwrap().ends_with("slow"));
-    assert!(took < Duration::from_millis(450), "the drain ended with the last request: {took:?}");
+    assert!(took < PATIENCE / 2, "the drain ended with the last request: {took:?}");
     assert!(TcpStream::connect(address).await.is_err());
 }
 
@@ -243,6 +281,17 @@ async fn a_drain_ends() {
     stream.write_all(b"GET /never HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     tokio::time::sleep(Duration::from_millis(50)).await;
     let took = server.stop().await;
-    assert!((500..2000).contains(&took.as_millis()), "{took:?}");
+    assert!(took >= DRAIN && took < PATIENCE, "{took:?}");
     assert!(ended(&mut stream).await);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_takes_its_request_along() {
+    let server = Loop::start(LIMITS).await;
+    let mut stream = server.connect().await;
+    stream.write_all(b"GET /never HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    drop(stream);
+    tokio::time::timeout(PATIENCE, server.dropped.notified()).await.expect("the request is cancelled");
+    server.stop().await;
 }

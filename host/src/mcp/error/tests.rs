@@ -63,7 +63,10 @@ fn missing_capabilities_are_named_as_the_client_would_declare_them() {
 fn limits_come_in_one_shape() {
     let (status, code, data, after) = said(Failure::Stopped(limit(LimitName::Memory, None)), Era::Modern, About::Other);
     assert_eq!((status, code, after), (200, -32051, None));
-    let shape = r#"{"agent":"files","version":"0.1.0","limit":"memory","unit":"bytes","cap":67108864,"used":67000000,"wanted":1048576}"#;
+    let shape = concat!(
+        r#"{"agent":"files","version":"0.1.0","limit":"memory","unit":"bytes","#,
+        r#""cap":67108864,"used":67000000,"wanted":1048576}"#
+    );
     assert_eq!(data, shape);
     let full = Failure::Refused(limit(LimitName::HostFull, Some(1500)));
     assert_eq!((said(full, Era::Legacy, About::Other).0, -32050), (503, -32050));
@@ -88,7 +91,7 @@ fn a_model_sees_what_it_can_mend() {
     let broken = Failure::Broken { agent: "files".into(), version: "0.1.0".into(), reason: "empty chunk".into() };
     let error = seen(broken).unwrap_err();
     assert_eq!((error.body.code, &*error.body.message), (-32603, "files 0.1.0 broke the contract: empty chunk"));
-    assert!(matches!(error.body.data, Some(Data::Agent { .. })));
+    assert!(matches!(error.body.data.as_deref(), Some(Data::Agent { .. })));
 }
 
 #[test]

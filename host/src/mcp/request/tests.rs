@@ -30,7 +30,8 @@ fn arguments_go_on_as_they_came() {
 
 #[test]
 fn completions_name_a_prompt_or_a_template() {
-    let json = r#"{"ref":{"type":"ref/prompt","name":"p"},"argument":{"name":"a","value":"v"},"context":{"arguments":{"b":"c"}}}"#;
+    let json = r#"{"ref":{"type":"ref/prompt","name":"p"},"argument":{"name":"a","value":"v"},
+                  "context":{"arguments":{"b":"c"}}}"#;
     let Ok(Some(Request::Complete(completion))) = parse("completion/complete", json) else { panic!() };
     assert!(matches!(&completion.of, Reference::Prompt(name) if name == "p"));
     assert_eq!(strings(completion.known).unwrap(), [("b".to_owned(), "c".to_owned())]);

@@ -78,7 +78,11 @@ fn present_fields_have_mcps_names() {
         ..resource()
     };
     let shown = json(&ResourceView::new(&full, COMMON));
-    let wanted = r#"{"uri":"files+file:///a","name":"a","mimeType":"text/plain","size":3,"annotations":{"audience":["user"],"priority":0.5,"lastModified":"2026-11-23"},"icons":[{"src":"data:,","mimeType":"image/png","sizes":["any"],"theme":"dark"}]}"#;
+    let wanted = concat!(
+        r#"{"uri":"files+file:///a","name":"a","mimeType":"text/plain","size":3,"#,
+        r#""annotations":{"audience":["user"],"priority":0.5,"lastModified":"2026-11-23"},"#,
+        r#""icons":[{"src":"data:,","mimeType":"image/png","sizes":["any"],"theme":"dark"}]}"#
+    );
     assert_eq!(shown, wanted);
 
     let odd = Resource { annotations: Some(annotations(f64::NAN)), ..resource() };

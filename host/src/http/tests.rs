@@ -1,0 +1,183 @@
+//! Both listeners of a host without agents, over real sockets.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+
+use super::{Settings, gate, serve};
+use crate::Listeners;
+use crate::agent::Agents;
+use crate::manifest::HttpLimits;
+use crate::mcp::tests::{Empty, LIMITS};
+use crate::memory::Accounts;
+
+const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+
+struct Host {
+    public: SocketAddr,
+    admin: SocketAddr,
+    accounts: Accounts,
+    agents: Agents,
+    stop: oneshot::Sender<()>,
+    ended: tokio::task::JoinHandle<()>,
+    _empty: Empty,
+}
+
+impl Host {
+    async fn start(limits: HttpLimits) -> Self {
+        let empty = Empty::new();
+        let listeners = Listeners {
+            public: TcpListener::bind("127.0.0.1:0").await.unwrap(),
+            admin: TcpListener::bind("127.0.0.1:0").await.unwrap(),
+        };
+        let (public, admin) = (listeners.public.local_addr().unwrap(), listeners.admin.local_addr().unwrap());
+        let settings = Settings {
+            gate: gate::Gate::new(&[], &["https://app.example.org".into()]),
+            limits,
+            drain: Duration::from_secs(1),
+            requests: empty.accounts.requests.clone(),
+            health: empty.accounts.health.clone(),
+        };
+        let (stop, stopped) = oneshot::channel();
+        let (service, agents) = (empty.service(limits), empty.agents.clone());
+        let ended = tokio::spawn(serve(listeners, service, agents.clone(), settings, async {
+            let _ = stopped.await;
+        }));
+        Self { public, admin, accounts: empty.accounts.clone(), agents, stop, ended, _empty: empty }
+    }
+
+    async fn stop(self) {
+        self.stop.send(()).unwrap();
+        self.ended.await.unwrap();
+        assert_eq!(
+            (self.accounts.requests.used(), self.accounts.replies.used(), self.accounts.health.used()),
+            (0, 0, 0)
+        );
+    }
+
+    /// Posts to `/mcp` with further header lines; status line and body of the answer.
+    async fn post(&self, more: &str, body: &str) -> String {
+        let length = body.len();
+        let head = format!("POST /mcp HTTP/1.1\r\nhost: localhost\r\n{more}content-length: {length}\r\n\r\n{body}");
+        exchange(self.public, &head).await
+    }
+}
+
+async fn exchange(address: SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    read(&mut stream).await
+}
+
+async fn read(stream: &mut TcpStream) -> String {
+    let mut buffer = vec![0; 64 << 10];
+    let length = stream.read(&mut buffer).await.unwrap();
+    String::from_utf8_lossy(&buffer[..length]).into_owned()
+}
+
+async fn get(address: SocketAddr, path: &str) -> String {
+    exchange(address, &format!("GET {path} HTTP/1.1\r\nhost: 10.1.2.3\r\n\r\n")).await
+}
+
+const JSON: &str = "content-type: application/json\r\n";
+
+#[tokio::test]
+async fn a_post_is_answered_by_what_it_is() {
+    let host = Host::start(LIMITS).await;
+    assert!(host.post(JSON, PING).await.ends_with(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#));
+    assert!(host.post("", PING).await.starts_with("HTTP/1.1 415"));
+    assert!(host.post(&format!("{JSON}accept: text/event-stream\r\n"), PING).await.starts_with("HTTP/1.1 406"));
+    assert!(host.post(&format!("{JSON}origin: http://evil.example.com\r\n"), PING).await.starts_with("HTTP/1.1 403"));
+    let page = host.post(&format!("{JSON}origin: https://app.example.org\r\n"), PING).await;
+    assert!(page.contains("access-control-allow-origin: https://app.example.org"), "{page}");
+    let foreign = format!("POST /mcp HTTP/1.1\r\nhost: evil.example.com\r\n{JSON}content-length: 0\r\n\r\n");
+    assert!(exchange(host.public, &foreign).await.starts_with("HTTP/1.1 403"));
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn paths_are_the_tables() {
+    let host = Host::start(LIMITS).await;
+    for path in ["/mcp", "/mcp/files"] {
+        let answer = get(host.public, path).await;
+        assert!(answer.starts_with("HTTP/1.1 405") && answer.contains("allow: POST"), "{answer}");
+    }
+    assert!(get(host.public, "/").await.starts_with("HTTP/1.1 404"));
+    assert!(get(host.admin, "/mcp").await.starts_with("HTTP/1.1 404"), "operators have no MCP");
+    for address in [host.public, host.admin] {
+        assert!(get(address, "/livez").await.ends_with("ok\n"));
+        let not_yet = get(address, "/readyz").await;
+        assert!(not_yet.starts_with("HTTP/1.1 503") && not_yet.contains("agents are being loaded"), "{not_yet}");
+    }
+    host.agents.load().await;
+    assert!(get(host.public, "/readyz").await.ends_with("ready\n"));
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_body_has_a_size_and_a_time() {
+    let host = Host::start(LIMITS).await;
+    let large = host.post(JSON, &" ".repeat(LIMITS.body as usize + 1)).await;
+    assert!(large.starts_with("HTTP/1.1 413") && large.contains("`http.body` of 64 KiB"), "{large}");
+    let exact = host.post(JSON, &format!("{PING}{}", " ".repeat(LIMITS.body as usize - PING.len()))).await;
+    assert!(exact.starts_with("HTTP/1.1 200"), "{exact}");
+    let half = format!("POST /mcp HTTP/1.1\r\nhost: localhost\r\n{JSON}content-length: 99\r\n\r\n{PING}");
+    let slow = exchange(host.public, &half).await;
+    assert!(slow.starts_with("HTTP/1.1 408") && slow.contains("`http.body_wait` of 300 ms"), "{slow}");
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn places_in_flight_run_out_and_come_back() {
+    let host = Host::start(LIMITS).await;
+    let half = format!("POST /mcp HTTP/1.1\r\nhost: localhost\r\n{JSON}content-length: {}\r\n\r\n{{", PING.len());
+    let mut waiting = Vec::new();
+    for _ in 0..LIMITS.in_flight {
+        let mut stream = TcpStream::connect(host.public).await.unwrap();
+        stream.write_all(half.as_bytes()).await.unwrap();
+        waiting.push(stream);
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let refused = host.post(JSON, PING).await;
+    assert!(refused.starts_with("HTTP/1.1 503") && refused.contains("retry-after: 1"), "{refused}");
+    assert!(refused.contains(r#""limit":"in-flight","unit":"requests","cap":2,"used":2,"wanted":1"#), "{refused}");
+    assert!(get(host.public, "/livez").await.ends_with("ok\n"), "health needs no place");
+
+    waiting[0].write_all(&PING.as_bytes()[1..]).await.unwrap();
+    assert!(read(&mut waiting[0]).await.starts_with("HTTP/1.1 200"));
+    assert!(host.post(JSON, PING).await.starts_with("HTTP/1.1 200"));
+    drop(waiting);
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn without_memory_for_bodies_there_is_still_an_answer() {
+    let host = Host::start(LIMITS).await;
+    let others = host.accounts.requests.charge(host.accounts.requests.free() - 600).unwrap();
+    let refused = host.post(JSON, PING).await;
+    assert!(refused.starts_with("HTTP/1.1 503") && refused.contains(r#""limit":"host-full""#), "{refused}");
+    drop(others);
+    assert!(host.post(JSON, PING).await.starts_with("HTTP/1.1 200"));
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn beyond_the_connections_there_is_a_hint() {
+    let host = Host::start(LIMITS).await;
+    let mut taken = Vec::new();
+    for _ in 0..LIMITS.connections {
+        let mut stream = TcpStream::connect(host.public).await.unwrap();
+        stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        assert!(read(&mut stream).await.ends_with("ok\n"));
+        taken.push(stream);
+    }
+    let refused = host.post(JSON, PING).await;
+    assert!(refused.starts_with("HTTP/1.1 503") && refused.contains(r#""limit":"connections""#), "{refused}");
+    assert!(get(host.public, "/livez").await.ends_with("ok\n"));
+    assert!(get(host.admin, "/livez").await.ends_with("ok\n"));
+    drop(taken);
+    host.stop().await;
+}

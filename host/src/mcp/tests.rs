@@ -1,0 +1,201 @@
+//! The service without agents: everything that is decided before an agent is asked. The whole with agents is tested in
+//! the workspace's `tests`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderMap;
+use serde_json::Value;
+
+use super::{Post, Reply, Scope, Service};
+use crate::agent::Agents;
+use crate::manifest::{HttpLimits, Manifest, Overrides};
+use crate::memory::Accounts;
+use crate::registry::Registry;
+
+pub(crate) const LIMITS: HttpLimits = HttpLimits {
+    connections: 8,
+    in_flight: 2,
+    body: 64 << 10,
+    headers: 10_000,
+    header_wait: Duration::from_secs(5),
+    body_wait: Duration::from_millis(300),
+    depth: 8,
+    elements: 100,
+    reply: 64 << 10,
+    reply_stall: Duration::from_secs(5),
+};
+
+/// A host without agents.
+pub(crate) struct Empty {
+    pub accounts: Accounts,
+    pub agents: Agents,
+    _data: tempfile::TempDir,
+}
+
+impl Empty {
+    pub(crate) fn new() -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let file = data.path().join("manifest.yaml");
+        std::fs::write(&file, "memory: 512M\nagents: {}\n").unwrap();
+        let manifest = Manifest::load(&file, &Overrides::default()).unwrap();
+        let accounts = Accounts::open(manifest.memory, manifest.pressure.maximum, 16 << 20).unwrap();
+        let registry = Registry::from_manifest(&manifest);
+        let program = "stockade".into();
+        let agents = Agents::new(&registry, &accounts, 64 << 20, manifest.compile, data.path(), program).unwrap();
+        Self { accounts, agents, _data: data }
+    }
+
+    pub(crate) fn service(&self, limits: HttpLimits) -> Service {
+        Service::new(self.agents.clone(), &self.accounts, limits)
+    }
+}
+
+async fn answer(
+    service: &Service,
+    scope: Scope<'_>,
+    headers: &[(&'static str, &str)],
+    body: &str,
+) -> (u16, Value, Reply) {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        map.append(*name, value.parse().unwrap());
+    }
+    let post = Post { scope, headers: &map, body: body.as_bytes(), principal: Arc::from("anonymous") };
+    let reply = service.answer(post).await;
+    let json = if reply.body.is_empty() { Value::Null } else { serde_json::from_slice(&reply.body).unwrap() };
+    (reply.status.as_u16(), json, reply)
+}
+
+const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",
+                              "io.modelcontextprotocol/clientCapabilities":{}}"#;
+
+/// Sends a modern request whose headers are right.
+async fn modern(service: &Service, method: &str, params: &str) -> (u16, Value) {
+    let headers = [("mcp-protocol-version", "2026-07-28"), ("mcp-method", method)];
+    let body = format!(r#"{{"jsonrpc":"2.0","id":5,"method":"{method}","params":{{{META}{params}}}}}"#);
+    let (status, json, _) = answer(service, Scope::All, &headers, &body).await;
+    (status, json)
+}
+
+async fn legacy(service: &Service, method: &str, params: &str) -> (u16, Value) {
+    let body = format!(r#"{{"jsonrpc":"2.0","id":"x","method":"{method}","params":{params}}}"#);
+    let (status, json, _) = answer(service, Scope::All, &[], &body).await;
+    (status, json)
+}
+
+#[tokio::test]
+async fn a_modern_client_discovers() {
+    let empty = Empty::new();
+    let (status, json) = modern(&empty.service(LIMITS), "server/discover", "").await;
+    assert_eq!((status, &json["id"], &json["result"]["resultType"]), (200, &5.into(), &"complete".into()));
+    assert_eq!(json["result"]["supportedVersions"][0], "2026-07-28");
+    assert_eq!(json["result"]["capabilities"], serde_json::json!({}));
+    assert_eq!(json["result"]["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "stockade");
+}
+
+#[tokio::test]
+async fn checks_of_a_modern_request_come_in_their_order() {
+    let empty = Empty::new();
+    let service = &empty.service(LIMITS);
+    let check = async |headers: &[(&'static str, &str)], meta: &str, method: &str| {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{{meta}}}}}"#);
+        let (status, json, _) = answer(service, Scope::All, headers, &body).await;
+        (status, json["error"]["code"].as_i64().unwrap_or_default())
+    };
+    let version = |version: &'static str| ("mcp-protocol-version", version);
+    let meta = |version: &str| META.replace("2026-07-28", version);
+    let without_capabilities = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}"#;
+    let discover = ("mcp-method", "server/discover");
+
+    assert_eq!(check(&[version("2026-07-28"), discover], "", "server/discover").await, (400, -32602));
+    assert_eq!(check(&[version("2026-07-28"), discover], without_capabilities, "server/discover").await, (400, -32602));
+    assert_eq!(check(&[version("2026-07-28"), discover], &meta("v9"), "server/discover").await, (400, -32020));
+    assert_eq!(check(&[discover], META, "server/discover").await, (400, -32020));
+    assert_eq!(check(&[version("v9"), discover], &meta("v9"), "server/discover").await, (400, -32022));
+    assert_eq!(check(&[version("2026-07-28")], META, "server/discover").await, (400, -32020));
+    for removed in ["initialize", "ping", "logging/setLevel", "resources/subscribe", "subscriptions/listen", "no/such"]
+    {
+        assert_eq!(
+            check(&[version("2026-07-28"), ("mcp-method", removed)], META, removed).await,
+            (404, -32601),
+            "{removed}"
+        );
+    }
+    assert_eq!(check(&[version("2026-07-28"), discover], META, "server/discover").await, (200, 0));
+}
+
+#[tokio::test]
+async fn an_older_client_opens_and_pings() {
+    let empty = Empty::new();
+    let service = &empty.service(LIMITS);
+    for (proposed, agreed) in [("2025-03-26", "2025-03-26"), ("2024-11-05", "2024-11-05"), ("1999-01-01", "2025-11-25")]
+    {
+        let params = format!(r#"{{"protocolVersion":"{proposed}","capabilities":{{}},"clientInfo":{{}}}}"#);
+        let (status, json) = legacy(service, "initialize", &params).await;
+        assert_eq!((status, &json["result"]["protocolVersion"]), (200, &agreed.into()));
+        assert!(json["result"].get("_meta").is_none() && json["result"].get("resultType").is_none());
+    }
+    assert_eq!(legacy(service, "ping", "{}").await, (200, serde_json::json!({"jsonrpc":"2.0","id":"x","result":{}})));
+    let (status, json) = legacy(service, "logging/setLevel", r#"{"level":"debug"}"#).await;
+    assert_eq!((status, &json["error"]["code"]), (200, &(-32601).into()), "not announced, so not there");
+    assert_eq!(legacy(service, "initialize", "{}").await.1["error"]["code"], -32602);
+
+    let (status, _, reply) =
+        answer(service, Scope::All, &[], r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;
+    assert_eq!((status, reply.body.len()), (202, 0));
+    let (status, json, _) = answer(
+        service,
+        Scope::All,
+        &[("mcp-protocol-version", "1999-01-01")],
+        r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#,
+    )
+    .await;
+    assert_eq!((status, &json["error"]["code"]), (400, &(-32022).into()));
+}
+
+#[tokio::test]
+async fn what_nobody_offers_is_not_served() {
+    let empty = Empty::new();
+    let service = &empty.service(LIMITS);
+    assert_eq!(modern(service, "tools/list", "").await.1["error"]["code"], -32601);
+    let (status, json, _) =
+        answer(service, Scope::One("nobody"), &[], r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#).await;
+    assert_eq!((status, &json["id"]), (404, &1.into()));
+    assert!(json["error"]["message"].as_str().unwrap().contains("no agent `nobody`"), "{json}");
+}
+
+#[tokio::test]
+async fn a_reply_is_paid_for_until_it_is_sent() {
+    let empty = Empty::new();
+    let service = &empty.service(LIMITS);
+    let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+    let (_, _, reply) = answer(service, Scope::All, &[], ping).await;
+    assert!(empty.accounts.replies.used() >= reply.body.len() as u64);
+    drop(reply);
+    assert_eq!(empty.accounts.replies.used(), 0);
+}
+
+#[tokio::test]
+async fn without_memory_for_a_reply_there_is_still_an_answer() {
+    let empty = Empty::new();
+    let service = &empty.service(LIMITS);
+    let others = empty.accounts.replies.charge(empty.accounts.replies.free()).unwrap();
+    let (status, json, reply) = answer(service, Scope::All, &[], r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#).await;
+    assert_eq!((status, &json["error"]["code"]), (503, &(-32050).into()));
+    assert!(reply.retry_after.is_some());
+    drop(others);
+    assert_eq!(legacy(service, "ping", "{}").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_reply_beyond_its_cap_says_so() {
+    let empty = Empty::new();
+    let service = &empty.service(HttpLimits { reply: 300, ..LIMITS });
+    let (status, json) = modern(service, "server/discover", "").await;
+    assert_eq!(
+        (status, &json["error"]["code"], &json["error"]["data"]["limit"]),
+        (200, &(-32051).into(), &"reply".into())
+    );
+    assert_eq!(json["error"]["data"]["cap"], 300);
+}

@@ -1,0 +1,94 @@
+//! Reading by chunks: an instance lives only while its reader keeps up, and what was read is whole all the same.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use stockade::agent::{CHUNK_BYTES_MAX, Caller, Failure};
+use stockade_tests::TestHost;
+
+const EVERYTHING: &str = "agents: { everything: { component: '{agents}/everything.wasm' } }";
+
+fn caller() -> Arc<Caller> {
+    Arc::new(Caller {
+        principal: "test".into(),
+        protocol_version: "2026-07-28",
+        capabilities: Vec::new(),
+        answers: Vec::new(),
+        state: None,
+    })
+}
+
+/// Byte `at` of `test://large/...`: byte `at % 8` of the little-endian `at / 8`.
+fn expected(at: u64) -> u8 {
+    (at / 8).to_le_bytes()[(at % 8) as usize]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_reader_holds_no_instance() {
+    let host = TestHost::start(EVERYTHING);
+    let size: u64 = 8 << 20;
+    let mut reading = host.handle("everything").read(&caller(), &format!("test://large/{size}"));
+    let mut seen = 0;
+    while let Some(chunk) = reading.next().await.expect("the resource can be read") {
+        let bytes = chunk.value.bytes;
+        assert!(bytes.len() <= CHUNK_BYTES_MAX as usize);
+        assert!(bytes.iter().zip(seen..).all(|(byte, at)| *byte == expected(at)), "wrong bytes after {seen}");
+        seen += bytes.len() as u64;
+        if seen < 2 << 20 {
+            // Longer than the stall that costs a reader its instance: then only the chunks that wait are paid for.
+            assert!(stockade_tests::eventually(|| host.used("guests") == 0), "a stalled reader holds guest memory");
+            assert!(host.used("replies") <= 3 * u64::from(CHUNK_BYTES_MAX), "{} bytes wait", host.used("replies"));
+        }
+    }
+    assert_eq!(seen, size);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_is_recycled_now_and_then() {
+    let host = TestHost::start(EVERYTHING);
+    let size: u64 = 100 << 20;
+    let mut reading = host.handle("everything").read(&caller(), &format!("test://large/{size}"));
+    let mut seen = 0;
+    while let Some(chunk) = reading.next().await.expect("the resource can be read") {
+        seen += chunk.value.bytes.len() as u64;
+    }
+    assert_eq!(seen, size);
+    let peak = host.figures("everything").memory_peak;
+    assert!(peak < 8 << 20, "100 MiB were read with {peak} bytes of guest memory");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_leaves_stops_the_guest() {
+    let host = TestHost::start("agents: { guests: { component: '{agents}/guests.wasm', deadline: 60s, cpu: 60s } }");
+    let mut reading = host.handle("guests").read(&caller(), "hostile:///spin-second");
+    reading.next().await.expect("the first chunk is fine").expect("there is one");
+    assert!(stockade_tests::eventually(|| host.used("guests") > 0), "the second spins");
+    drop(reading);
+    let began = std::time::Instant::now();
+    assert!(stockade_tests::eventually(|| host.used("guests") == 0));
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_stops_its_guest() {
+    let host = TestHost::start("agents: { guests: { component: '{agents}/guests.wasm', deadline: 60s, cpu: 60s } }");
+    for tool in ["spin", "sleep"] {
+        let client = host.agent("guests");
+        let call = tokio::spawn(async move { client.call(tool, json!({})).await });
+        assert!(stockade_tests::eventually(|| host.used("guests") > 0), "{tool} runs");
+        call.abort();
+        let began = std::time::Instant::now();
+        assert!(stockade_tests::eventually(|| host.used("guests") == 0));
+        assert!(began.elapsed() < Duration::from_secs(5), "{tool}: {:?}", began.elapsed());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_that_does_not_begin_is_a_plain_failure() {
+    let host = TestHost::start(EVERYTHING);
+    let mut reading = host.handle("everything").read(&caller(), "test://no-such-thing");
+    let failure = reading.next().await.expect_err("there is no such thing");
+    assert!(matches!(failure, Failure::Answered(_)), "{failure}");
+    assert!(reading.next().await.expect("nothing follows an error").is_none());
+}
