@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use stockade_ledger::Charge;
 
@@ -10,7 +10,7 @@ use super::contract::{
     self, PromptPage, PromptResult, Reference, ResourcePage, Suggestions, TemplatePage, ToolPage, ToolResult,
 };
 use super::failure::{Failure, Limit, LimitName, Unit};
-use super::live::{Live, Recipe, Stillborn};
+use super::live::{Live, Recipe};
 use super::outcome::Scene;
 use super::queue::{Closed, Need};
 use super::stats::Cost;
@@ -34,7 +34,8 @@ macro_rules! on_guest {
             let indices = loaded.$interface.as_ref().ok_or_else(|| {
                 wasmtime::Error::msg(concat!("the agent has no `", stringify!($interface), "`"))
             })?;
-            indices.load(&mut *store, instance)?.$function(&mut *store, $($argument),*).await
+            let instance = super::live::instantiated(&mut *store, loaded, instance).await?;
+            indices.load(&mut *store, &instance)?.$function(&mut *store, $($argument),*).await
         };
         clock.bound(call).await
     }};
@@ -135,15 +136,11 @@ impl Agent {
             Ok(ticket) => ticket,
             Err(closed) => return Err(self.refused(self.scene().closed(&closed))),
         };
-        let began = Instant::now();
         let recipe = Recipe { agent: &self.name, spec: self.spec(), reserve, growth: &self.growth, caller: by };
-        match Live::new(recipe, loaded, ticket).await {
-            Ok(live) => Ok(live),
-            Err(Stillborn { error, peak, cpu, last_words }) => {
-                let cost = Cost { memory_peak: peak, cpu, wall: began.elapsed() };
-                Err(self.failed(by, "instantiate", &error, cost, last_words))
-            }
-        }
+        Live::new(recipe, loaded, ticket).map_err(|error| {
+            let cost = Cost { memory_peak: 0, cpu: Duration::ZERO, wall: Duration::ZERO };
+            self.failed(by, "instantiate", &error, cost, String::new())
+        })
     }
 
     /// Ends a call: books its cost, then turns what the guest answered into a result that pays for itself.
@@ -266,7 +263,7 @@ impl Live {
     /// What the instance has cost so far; the wall clock is the caller's to add.
     pub(super) fn cost(&self) -> Cost {
         let (memory_peak, cpu) = (self.store.data().limiter.peak(), self.clock.cpu_total());
-        Cost { memory_peak, cpu, wall: std::time::Duration::ZERO }
+        Cost { memory_peak, cpu, wall: Duration::ZERO }
     }
 }
 

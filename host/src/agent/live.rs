@@ -4,7 +4,6 @@
 //! keeps up; it is never used again after an error, and never by a second caller.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use stockade_ledger::Account;
 use wasmtime::component::Instance;
@@ -21,7 +20,8 @@ use crate::manifest::AgentSpec;
 /// A live instance. Fields are dropped in this order: memory first, then what paid for it.
 pub(super) struct Live {
     pub store: Store<State>,
-    pub instance: Instance,
+    /// None until the first call.
+    pub instance: Option<Instance>,
     pub loaded: Arc<Loaded>,
     pub clock: Clock,
     pub ticket: Ticket,
@@ -36,26 +36,17 @@ pub(super) struct Recipe<'a> {
     pub caller: &'a Arc<Caller>,
 }
 
-/// An instance that did not come to life, and what is known of its end.
-pub(super) struct Stillborn {
-    pub error: wasmtime::Error,
-    pub peak: u64,
-    pub cpu: Duration,
-    pub last_words: String,
-}
-
 impl Live {
-    /// Instantiates, which may run code of the guest: within the same limits as a call.
-    pub async fn new(recipe: Recipe<'_>, loaded: Arc<Loaded>, ticket: Ticket) -> Result<Self, Stillborn> {
+    /// Makes the store, and everything in it that holds the guest in bounds. No code of the guest runs yet.
+    ///
+    /// # Errors
+    ///
+    /// When a granted directory can no longer be opened.
+    pub fn new(recipe: Recipe<'_>, loaded: Arc<Loaded>, ticket: Ticket) -> wasmtime::Result<Self> {
         let Recipe { agent, spec, reserve, growth, caller } = recipe;
         let clock = Clock::new(spec.cpu, spec.deadline);
         let limiter = Limiter::new(spec.memory, reserve, growth.empty());
-        let state = State::new(agent.clone(), spec, limiter, caller.clone()).map_err(|error| Stillborn {
-            error,
-            peak: 0,
-            cpu: Duration::ZERO,
-            last_words: String::new(),
-        })?;
+        let state = State::new(agent.clone(), spec, limiter, caller.clone())?;
         let mut store = Store::new(loaded.pre.engine(), state);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(usize::try_from(spec.copies).unwrap_or(usize::MAX));
@@ -67,14 +58,18 @@ impl Live {
             // Not `Yield`: it would wake this task at once and starve the timers and sockets of its thread.
             Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
         });
-        match clock.bound(loaded.pre.instantiate_async(&mut store)).await {
-            Ok(instance) => Ok(Self { store, instance, loaded, clock, ticket }),
-            Err(error) => Err(Stillborn {
-                error,
-                peak: store.data().limiter.peak(),
-                cpu: clock.cpu_total(),
-                last_words: store.data().output.last_words(),
-            }),
-        }
+        Ok(Self { store, instance: None, loaded, clock, ticket })
+    }
+}
+
+/// The instance in `slot`, made now if it was not there. May run code of the guest, so it belongs inside a bounded call.
+pub(super) async fn instantiated(
+    store: &mut Store<State>,
+    loaded: &Loaded,
+    slot: &mut Option<Instance>,
+) -> wasmtime::Result<Instance> {
+    match slot {
+        Some(instance) => Ok(*instance),
+        None => Ok(*slot.insert(loaded.pre.instantiate_async(store).await?)),
     }
 }

@@ -6,8 +6,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
+use wasmtime::Store;
+use wasmtime::component::Instance;
+
 use super::contract::{Description, Tool};
-use super::live::Live;
+use super::live::{Live, instantiated};
+use super::shelf::Loaded;
+use super::state::State;
 use super::{Agent, Caller, Failure};
 
 /// Pages of a list that are looked at, and names that are remembered to find doubled ones.
@@ -22,29 +27,15 @@ impl Agent {
     pub(super) async fn describe(&self, by: &Arc<Caller>) -> Result<Description, Failure> {
         let began = Instant::now();
         let mut live = self.enter(by).await?;
-        self.check_types(&mut live)?;
         let Live { store, instance, loaded, clock, .. } = &mut live;
-        let call = async { Ok(Ok(loaded.describe.load(&mut *store, instance)?.call_describe(&mut *store).await?)) };
+        let call = async {
+            let instance = instantiated(&mut *store, loaded, instance).await?;
+            check_types(&mut *store, loaded, &instance)?;
+            Ok(Ok(loaded.describe.load(&mut *store, &instance)?.call_describe(&mut *store).await?))
+        };
         let outcome = clock.bound(call).await;
         let cost = super::stats::Cost { wall: began.elapsed(), ..live.cost() };
         self.judge(&live, "describe", cost, outcome)
-    }
-
-    fn check_types(&self, live: &mut Live) -> Result<(), Failure> {
-        let Live { store, instance, loaded, .. } = live;
-        let checks = [
-            loaded.describe.load(&mut *store, instance).err().map(|error| ("describe", error)),
-            loaded.resources.as_ref().and_then(|it| Some(("resources", it.load(&mut *store, instance).err()?))),
-            loaded.tools.as_ref().and_then(|it| Some(("tools", it.load(&mut *store, instance).err()?))),
-            loaded.prompts.as_ref().and_then(|it| Some(("prompts", it.load(&mut *store, instance).err()?))),
-            loaded.completion.as_ref().and_then(|it| Some(("completion", it.load(&mut *store, instance).err()?))),
-        ];
-        match checks.into_iter().flatten().next() {
-            Some((interface, error)) => {
-                Err(self.broke(format!("`{interface}` does not have the contract's types: {error:#}")))
-            }
-            None => Ok(()),
-        }
     }
 
     /// Goes through the names of all tools and prompts.
@@ -75,6 +66,24 @@ impl Agent {
             }
         }
         Ok(())
+    }
+}
+
+/// Looks every exported function up, which compares it with the contract's type.
+fn check_types(store: &mut Store<State>, loaded: &Loaded, instance: &Instance) -> wasmtime::Result<()> {
+    let named = |interface, checked: Option<wasmtime::Error>| checked.map(|error| (interface, error));
+    let checks = [
+        named("describe", loaded.describe.load(&mut *store, instance).err()),
+        named("resources", loaded.resources.as_ref().and_then(|it| it.load(&mut *store, instance).err())),
+        named("tools", loaded.tools.as_ref().and_then(|it| it.load(&mut *store, instance).err())),
+        named("prompts", loaded.prompts.as_ref().and_then(|it| it.load(&mut *store, instance).err())),
+        named("completion", loaded.completion.as_ref().and_then(|it| it.load(&mut *store, instance).err())),
+    ];
+    match checks.into_iter().flatten().next() {
+        Some((interface, error)) => {
+            Err(wasmtime::Error::msg(format!("`{interface}` does not have the contract's types: {error:#}")))
+        }
+        None => Ok(()),
     }
 }
 
