@@ -147,7 +147,7 @@ fn files_and_functions_are_short() {
                     begun = None;
                 }
                 None if begins_function(line) && !line.trim_end().ends_with(['}', ';']) => {
-                    begun = Some((number, indent))
+                    begun = Some((number, indent));
                 }
                 _ => {}
             }

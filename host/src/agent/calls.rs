@@ -137,7 +137,7 @@ impl Agent {
             Err(closed) => return Err(self.refused(self.scene().closed(&closed))),
         };
         let recipe = Recipe { agent: &self.name, spec: self.spec(), reserve, growth: &self.growth, caller: by };
-        Live::new(recipe, loaded, ticket).map_err(|error| {
+        Live::new(&recipe, loaded, ticket).map_err(|error| {
             let cost = Cost { memory_peak: 0, cpu: Duration::ZERO, wall: Duration::ZERO };
             self.failed(by, "instantiate", &error, cost, String::new())
         })

@@ -42,8 +42,8 @@ impl Live {
     /// # Errors
     ///
     /// When a granted directory can no longer be opened.
-    pub fn new(recipe: Recipe<'_>, loaded: Arc<Loaded>, ticket: Ticket) -> wasmtime::Result<Self> {
-        let Recipe { agent, spec, reserve, growth, caller } = recipe;
+    pub fn new(recipe: &Recipe<'_>, loaded: Arc<Loaded>, ticket: Ticket) -> wasmtime::Result<Self> {
+        let &Recipe { agent, spec, reserve, growth, caller } = recipe;
         let clock = Clock::new(spec.cpu, spec.deadline);
         let limiter = Limiter::new(spec.memory, reserve, growth.empty());
         let state = State::new(agent.clone(), spec, limiter, caller.clone())?;
