@@ -30,6 +30,7 @@ mod stats;
 mod trial;
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use stockade_ledger::{Account, Charge};
 
@@ -129,7 +130,7 @@ impl Agent {
             Standing::Ready(offer) => Ok(offer),
             Standing::Loading => {
                 let limit = self.limit(LimitName::Loading, Unit::None, [0; 3]);
-                Err(Failure::Refused(limit.retry(std::time::Duration::from_secs(1))))
+                Err(Failure::Refused(limit.retry(Duration::from_secs(1))))
             }
             Standing::Refused(reason) => {
                 let limit = self.limit(LimitName::NotLoaded, Unit::None, [0; 3]);
@@ -179,7 +180,11 @@ impl Agent {
         };
         let fetched = self.shelf.fetch(&self.entry.name, &self.spec().component, known.as_ref()).await;
         fetched.map_err(|error| {
-            let limit = self.limit(LimitName::NotLoaded, Unit::None, [0; 3]);
+            let limit = match error.full_now() {
+                Some(figures) => self.limit(LimitName::HostFull, Unit::Bytes, figures).retry(Duration::from_secs(1)),
+                None => self.limit(LimitName::NotLoaded, Unit::None, [0; 3]),
+            };
+            self.stats.refused(limit.limit);
             Failure::Refused(Limit { detail: Some(format!("{error:#}")), ..limit })
         })
     }
@@ -192,7 +197,7 @@ impl Agent {
             copies_max: spec.copies,
             cpu_max: spec.cpu,
             deadline: spec.deadline,
-            cpu_spent: std::time::Duration::ZERO,
+            cpu_spent: Duration::ZERO,
             last_words: String::new(),
         }
     }

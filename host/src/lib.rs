@@ -32,8 +32,9 @@
 //! | holder | account | limit | tripped by the test |
 //! |---|---|---|---|
 //! | a call's memories and tables | `guests` | `memory` of the agent | `hostile::*` |
-//! | results copied out of a guest | `replies` | `copies` of the agent | `hostile::*` |
-//! | a reply being built or sent | `replies` | `http.reply` | `limits::*` |
+//! | results copied out of a guest | `copies` | `copies` of the agent | `hostile::*`, `limits::copies` |
+//! | chunks that wait for a reader | `replies` | two chunks of 256 KiB each | `reading::*` |
+//! | a reply being built or sent | `replies` | `http.reply` | `limits::a_reply_larger_than_it_may_be` |
 //! | a request's body | `requests` | `http.body` | `limits::*` |
 //! | a waiting call | `queues` | `queue` of the agent | `limits::*` |
 //! | mapped code | `code` | `compile.loaded` | `limits::*` |

@@ -3,6 +3,9 @@
 use serde_json::{Value, json};
 use stockade_tests::{Client, TestHost};
 
+/// Bytes that the code of either of two small agents is charged, at most.
+const CODE_OF_ONE_MAX: u64 = 200 << 10;
+
 fn names(list: &Value, key: &str) -> Vec<String> {
     let entries = list[key].as_array().expect("a list");
     entries.iter().map(|entry| entry["name"].as_str().expect("a name").to_owned()).collect()
@@ -19,16 +22,19 @@ async fn concurrency_and_queue() {
         async move { client.call("sleep", json!({})).await }
     });
     assert!(stockade_tests::eventually(|| host.used("guests") > 0), "the sleeper runs");
-    let (waited, turned_away) = tokio::join!(client.call("ok", json!({})), async {
-        assert!(stockade_tests::eventually(|| host.used("queues") > 0), "the other waits");
-        client.call("ok", json!({})).await
+    let waiter = tokio::spawn({
+        let client = client.clone();
+        async move { client.call("ok", json!({})).await }
     });
+    assert!(stockade_tests::eventually(|| host.used("queues") > 0), "the second waits");
+    let turned_away = client.call("ok", json!({})).await;
     assert_eq!((turned_away.status, &turned_away.limit()["limit"]), (503, &json!("busy")), "{}", turned_away.body);
     assert_eq!(
         (&turned_away.limit()["cap"], &turned_away.limit()["used"]),
         (&json!(2), &json!(2)),
         "one runs, one waits"
     );
+    let waited = waiter.await.expect("no panic");
     assert_eq!((waited.status, waited.code()), (503, -32050), "{}", waited.body);
     assert_eq!(waited.limit()["limit"], "busy");
     assert_eq!(waited.headers["retry-after"], "1");
@@ -48,6 +54,23 @@ async fn cpu_and_wall_clock_are_two_limits() {
     let slept = host.agent("other").call("sleep", json!({})).await;
     assert_eq!((&slept.limit()["limit"], &slept.limit()["cap"]), (&json!("deadline"), &json!(300)), "{}", slept.body);
     assert!(host.figures("other").cpu_longest < std::time::Duration::from_millis(200), "sleep is not billed as CPU");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_component_declares_is_reserved_before_it_runs() {
+    use stockade_tests::guests::{Source, case};
+    let Source::Made(make) = case("large-initial-memory").source else { panic!("it is made") };
+    let setup = stockade_tests::Setup::default();
+    setup.file("large.wasm", &make());
+    let manifest = "agents: { large: { component: large.wasm }, small: { component: large.wasm, reserve: 1M } }";
+    let host = setup.start(manifest);
+    for agent in ["large", "small"] {
+        let answer = host.agent(agent).list("tools/list", None).await;
+        assert!(answer.body["result"].is_object(), "{}", answer.body);
+        assert!(host.figures(agent).memory_peak >= 10 << 20);
+    }
+    assert_eq!(host.peak("guests/large"), 0, "nothing was left to be charged as growth");
+    assert!(host.peak("guests/small") >= 9 << 20, "a reserve of the manifest's own goes before what is declared");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,10 +116,15 @@ async fn few_components_loaded_at_once() {
     let host = TestHost::start(
         "compile: { loaded: 1 }\nagents: { hello: { component: '{agents}/hello.wasm' }, guests: { component: '{agents}/guests.wasm' } }",
     );
+    let (hello, guests) = (host.agent("hello"), host.agent("guests"));
     for _ in 0..3 {
-        assert_eq!(host.agent("hello").call("greet", json!({ "name": "a" })).await.text(), "Hello, a!");
-        assert_eq!(host.agent("guests").call("ok", json!({})).await.status, 200);
+        assert_eq!(hello.call("greet", json!({ "name": "a" })).await.text(), "Hello, a!");
+        assert_eq!(guests.call("ok", json!({})).await.status, 200);
     }
+    assert!(host.used("code") < 2 * CODE_OF_ONE_MAX, "one leaves when the other comes: {}", host.used("code"));
+    // In use at the same time, both stay.
+    let (greeted, served) = tokio::join!(hello.call("greet", json!({ "name": "b" })), guests.call("ok", json!({})));
+    assert_eq!((greeted.text(), served.status), ("Hello, b!", 200));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,8 +25,8 @@ use tokio::sync::oneshot;
 
 pub use client::{Answer, Client};
 
-/// How long a host may take to load its agents, and to give everything back at its end.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a host may take to load its agents, compile bombs included, and to give everything back at its end.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Accounts that hold nothing when nobody calls (design, Memory 1).
 const EMPTY_AT_REST: [&str; 6] = ["guests", "compile", "copies", "requests", "replies", "queues"];
@@ -169,6 +169,12 @@ impl TestHost {
     pub fn used(&self, account: &str) -> u64 {
         let snapshot = self.accounts.ledger.snapshot();
         snapshot.accounts.iter().find(|it| &*it.name == account).expect("the account exists").used
+    }
+
+    /// Most bytes an account has lent at once.
+    pub fn peak(&self, account: &str) -> u64 {
+        let snapshot = self.accounts.ledger.snapshot();
+        snapshot.accounts.iter().find(|it| &*it.name == account).expect("the account exists").peak
     }
 
     /// Waits until every account that should be is empty.

@@ -1,7 +1,8 @@
 //! Components that are loaded, ready to be instantiated.
 //!
-//! Owns the engine, the linker and the compiled code in memory: at most `compile.loaded` components and what the account
-//! `code` lends, the least recently used leaving first. A component in use stays mapped until its last call has ended.
+//! Owns the engine, the linker and the compiled code in memory: what the account `code` lends, and not more than
+//! `compile.loaded` components that nobody uses. The least recently used leaves first; one in use stays until its last call
+//! has ended.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -78,8 +79,6 @@ pub(super) enum LoadError {
     Unlinkable(String),
     #[error("no room for its code: {0}")]
     NoRoom(stockade_ledger::Refusal),
-    #[error("{max} components are loaded and all of them in use; `compile.loaded` allows no more")]
-    AllInUse { max: u32 },
     #[error("the component has {bytes} bytes; `compile.component` allows {max}")]
     TooLarge { bytes: u64, max: u64 },
     #[error("cannot read {path}: {reason}")]
@@ -88,6 +87,17 @@ pub(super) enum LoadError {
     Changed { path: PathBuf },
     #[error(transparent)]
     Other(#[from] anyhow::Error),
+}
+
+impl LoadError {
+    /// What is too full now, if that is all: trying again may help.
+    pub fn full_now(&self) -> Option<[u64; 3]> {
+        match self {
+            Self::NoRoom(refusal) => Some([refusal.limit, refusal.used, refusal.wanted]),
+            Self::Compile(CompileError::NoMemory { needed, free }) => Some([*free, 0, *needed]),
+            _ => None,
+        }
+    }
 }
 
 impl Shelf {
@@ -214,21 +224,20 @@ impl Shelf {
         })
     }
 
-    /// Charges code, and takes the least recently used components off the shelf until that is possible.
+    /// Charges code, and takes the least recently used components off the shelf until there is room. Those in use may be
+    /// more than `compile.loaded`: what they all may take together is the account's business.
     fn make_room(&self, bytes: u64) -> Result<Charge, LoadError> {
         loop {
             let crowded = self.lock().by_agent.len() >= self.limits.loaded as usize;
-            let refusal = match self.code.charge(bytes) {
-                Ok(charge) if !crowded => return Ok(charge),
-                Ok(_) => None,
-                Err(refusal) => Some(refusal),
-            };
-            // Dropped outside the lock: unmapping takes its time.
-            let Some(evicted) = self.take_oldest() else {
-                let full = || LoadError::AllInUse { max: self.limits.loaded };
-                return Err(refusal.map_or_else(full, LoadError::NoRoom));
-            };
-            tracing::debug!(digest = &evicted.digest.0[..12], "component unloaded to make room");
+            let charged = self.code.charge(bytes);
+            if charged.is_ok() && !crowded {
+                return charged.map_err(LoadError::NoRoom);
+            }
+            // Dropped here, outside the lock: unmapping takes its time.
+            match self.take_oldest() {
+                Some(evicted) => tracing::debug!(digest = &evicted.digest.0[..12], "component unloaded to make room"),
+                None => return charged.map_err(LoadError::NoRoom),
+            }
         }
     }
 

@@ -18,6 +18,7 @@ pub const ALL: &[Case] = &[
     made("two-memories", memory::two_memories, End::NotLoaded("memory")),
     made("many-memories-in-one-module", memory::many_memories_in_one_module, End::NotLoaded("memories")),
     made("many-memories-in-many-modules", memory::many_memories_in_many_modules, End::NotLoaded("instances")),
+    made("large-initial-memory", memory::large_initial_memory, End::Served),
     made("big-initial-memory", memory::big_initial_memory, End::NotLoaded("memory")),
     made("big-table", memory::big_table, End::NotLoaded("table")),
     made("table-growth", memory::table_growth, End::Stopped("table")),

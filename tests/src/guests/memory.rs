@@ -8,6 +8,7 @@ use super::agent::Agent;
 /// Pages of 64 KiB.
 const PAGES_40_MIB: u32 = 640;
 const PAGES_1_GIB: u32 = 16_384;
+const PAGES_10_MIB: u32 = 160;
 
 const MEMORIES: usize = 32;
 
@@ -34,6 +35,11 @@ pub(super) fn many_memories_in_many_modules() -> Vec<u8> {
         append_instance(&mut component, PAGES_OF_EACH);
     }
     component
+}
+
+/// Starts with 10 MiB, and means no harm: an agent may need that much.
+pub(super) fn large_initial_memory() -> Vec<u8> {
+    Agent { pages: PAGES_10_MIB, ..Agent::default() }.component()
 }
 
 /// Starts with 1 GiB.
