@@ -64,7 +64,7 @@ async fn readyz_waits_for_the_agents() {
 async fn a_stop_waits_for_running_calls() {
     for name in ["TERM", "INT"] {
         let dir = tempfile::tempdir().expect("a folder");
-        let path = manifest(dir.path(), "agents: { guests: { component: '{agents}/guests.wasm', deadline: 1s } }");
+        let path = manifest(dir.path(), "agents: { guests: { component: '{agents}/guests.wasm', deadline: 3s } }");
         let mut host = Process::stockade(&path, &dir.path().join("data")).await.expect("it starts");
         let address = host.url().strip_prefix("http://").expect("http").parse().expect("an address");
         let client = Client::new(address, "/mcp/guests");
@@ -73,8 +73,8 @@ async fn a_stop_waits_for_running_calls() {
             let client = client.clone();
             async move { client.call("sleep", json!({})).await }
         });
-        // The call is on its way once the host says it is busy with it; a second connection shows that it is alive.
-        tokio::time::timeout(Duration::from_millis(300), std::future::pending::<()>()).await.expect_err("it waits");
+        // Long enough for the call to be on its way, and well within its deadline.
+        tokio::time::timeout(Duration::from_secs(1), std::future::pending::<()>()).await.expect_err("it waits");
         signal(&host, name);
         assert_eq!(
             running.await.expect("no panic").limit()["limit"],
