@@ -64,7 +64,10 @@ async fn readyz_waits_for_the_agents() {
 async fn a_stop_waits_for_running_calls() {
     for name in ["TERM", "INT"] {
         let dir = tempfile::tempdir().expect("a folder");
-        let path = manifest(dir.path(), "agents: { guests: { component: '{agents}/guests.wasm', deadline: 3s } }");
+        let path = manifest(
+            dir.path(),
+            "agents: { guests: { component: '{agents}/guests.wasm', deadline: 3s, concurrency: 1, queue_wait: 200ms } }",
+        );
         let mut host = Process::stockade(&path, &dir.path().join("data")).await.expect("it starts");
         let address = host.url().strip_prefix("http://").expect("http").parse().expect("an address");
         let client = Client::new(address, "/mcp/guests");
@@ -73,8 +76,9 @@ async fn a_stop_waits_for_running_calls() {
             let client = client.clone();
             async move { client.call("sleep", json!({})).await }
         });
-        // Long enough for the call to be on its way, and well within its deadline.
-        tokio::time::timeout(Duration::from_secs(1), std::future::pending::<()>()).await.expect_err("it waits");
+        // The agent runs one call at a time: once another is told that it is busy, the sleeper is running.
+        let busy = async { while client.call("ok", json!({})).await.status != 503 {} };
+        tokio::time::timeout(Duration::from_secs(20), busy).await.expect("the sleeper begins");
         signal(&host, name);
         assert_eq!(
             running.await.expect("no panic").limit()["limit"],

@@ -140,8 +140,16 @@ async fn places_in_flight_run_out_and_come_back() {
         stream.write_all(half.as_bytes()).await.unwrap();
         waiting.push(stream);
     }
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    let refused = host.post(JSON, PING).await;
+    // Until both have arrived, others are served.
+    let refused = async {
+        loop {
+            let answer = host.post(JSON, PING).await;
+            if !answer.starts_with("HTTP/1.1 200") {
+                return answer;
+            }
+        }
+    };
+    let refused = tokio::time::timeout(Duration::from_secs(20), refused).await.expect("places run out");
     assert!(refused.starts_with("HTTP/1.1 503") && refused.contains("retry-after: 1"), "{refused}");
     assert!(refused.contains(r#""limit":"in-flight","unit":"requests","cap":2,"used":2,"wanted":1"#), "{refused}");
     assert!(get(host.public, "/livez").await.ends_with("ok\n"), "health needs no place");

@@ -42,6 +42,8 @@ struct Loop {
     heads: Account,
     /// Told when a long reply, or a request that never ends, is dropped.
     dropped: Arc<Notify>,
+    /// Told when a slow request, or one that never ends, begins.
+    begun: Arc<Notify>,
     stop: Option<oneshot::Sender<()>>,
     ended: JoinHandle<()>,
 }
@@ -56,15 +58,19 @@ impl Loop {
         let address = listener.local_addr().unwrap();
         let bytes = 1 << 20;
         let heads = Ledger::new(bytes).account(Spec { name: "requests".into(), ceiling: bytes, floor: 0 }).unwrap();
-        let slow = || async {
+        let begun = Arc::new(Notify::new());
+        let told = begun.clone();
+        let slow = move || async move {
+            told.notify_one();
             tokio::time::sleep(Duration::from_millis(200)).await;
             "slow"
         };
         let dropped = Arc::new(Notify::new());
         let (bytes, told) = (Bytes::from(vec![b'x'; LONG_REPLY_BYTES]), dropped.clone());
         let long = move || async { Bytes::from_owner(Held { bytes, dropped: told }) };
-        let told = dropped.clone();
-        let never = move || async {
+        let (told, tell) = (dropped.clone(), begun.clone());
+        let never = move || async move {
+            tell.notify_one();
             let _running = Held { bytes: Bytes::new(), dropped: told };
             std::future::pending::<&str>().await
         };
@@ -85,7 +91,7 @@ impl Loop {
         let ended = tokio::spawn(serve(listener, serving, async {
             let _ = stopped.await;
         }));
-        Self { address, heads, dropped, stop: Some(stop), ended }
+        Self { address, heads, dropped, begun, stop: Some(stop), ended }
     }
 
     async fn connect(&self) -> TcpStream {
@@ -169,7 +175,12 @@ async fn a_slow_head_is_charged_and_then_given_up() {
     let mut stream = server.connect().await;
     stream.write_all(b"GET / HTTP/1.1\r\nx: ").await.unwrap();
     stream.write_all(&[b'y'; 5_000]).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    let charged = async {
+        while server.heads.used() < 5_019 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, charged).await.expect("what arrived is charged");
     assert_eq!(server.heads.used(), 5_019);
     let began = Instant::now();
     assert!(ended(&mut stream).await);
@@ -266,7 +277,7 @@ async fn a_drain_lets_requests_end_and_waits_for_nobody_else() {
     assert!(ask(&mut idle, "/").await.ends_with("regular"));
     let mut running = server.connect().await;
     let asking = tokio::spawn(async move { ask(&mut running, "/slow").await });
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    tokio::time::timeout(PATIENCE, server.begun.notified()).await.expect("the request begins");
     let address = server.address;
     let took = server.stop().await;
     assert!(asking.await.unwrap().ends_with("slow"));
@@ -279,7 +290,7 @@ async fn a_drain_ends() {
     let server = Loop::start(LIMITS).await;
     let mut stream = server.connect().await;
     stream.write_all(b"GET /never HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    tokio::time::timeout(PATIENCE, server.begun.notified()).await.expect("the request begins");
     let took = server.stop().await;
     assert!(took >= DRAIN && took < PATIENCE, "{took:?}");
     assert!(ended(&mut stream).await);
@@ -290,7 +301,7 @@ async fn a_client_that_leaves_takes_its_request_along() {
     let server = Loop::start(LIMITS).await;
     let mut stream = server.connect().await;
     stream.write_all(b"GET /never HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    tokio::time::timeout(PATIENCE, server.begun.notified()).await.expect("the request begins");
     drop(stream);
     tokio::time::timeout(PATIENCE, server.dropped.notified()).await.expect("the request is cancelled");
     server.stop().await;
