@@ -278,8 +278,9 @@ fn bounded(error: &wasmtime::Error) -> String {
         }
     }
     let mut cut = Cut(String::new());
-    // An error only says that it was cut.
-    let _ = fmt::write(&mut cut, format_args!("{error:?}"));
+    // Not `{error:?}`: with RUST_BACKTRACE set that adds the host's own backtrace, and a guest's trap would make the host
+    // read its debug information. An error of this write only says that it was cut.
+    let _ = fmt::write(&mut cut, format_args!("{error:#}"));
     cut.0
 }
 
