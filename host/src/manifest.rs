@@ -19,22 +19,24 @@ mod raw;
 mod similar;
 pub mod size;
 mod table;
+mod text;
 mod time;
+mod tokens;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use detect::MemorySource;
 pub use name::{AgentName, NameError};
 pub use network::parse_address;
 pub use problem::{ManifestErrors, Place, Problem};
+pub use tokens::{NamePattern, Role, TOKEN_PREFIX, TOKENS_MAX, TokenHash, TokenSpec, parse_token_name};
 
 use detect::Surroundings;
 use problem::Findings;
@@ -57,6 +59,8 @@ pub struct Manifest {
     pub hosts: Vec<String>,
     /// Origins of browser pages that may call, such as `https://app.example.org`; as browsers write them.
     pub origins: Vec<String>,
+    /// Who may call with a token, by name; without any, everybody on this machine may.
+    pub tokens: BTreeMap<Arc<str>, TokenSpec>,
     /// Directory of the host's own data, canonical; created when missing.
     pub data: PathBuf,
     /// Levels of memory use at which the host acts.
@@ -197,26 +201,7 @@ impl Manifest {
     /// # Errors
     /// Everything that is wrong with the file, together.
     pub fn load(path: &Path, overrides: &Overrides) -> Result<Self, ManifestErrors> {
-        let unreadable = |message: String, suggestion: &str| ManifestErrors::one(path, message, suggestion);
-        let file = File::open(path).map_err(|error| {
-            unreadable(
-                format!("cannot be opened: {error}"),
-                "name the file with --manifest FILE; the default is ./manifest.yaml",
-            )
-        })?;
-        let mut bytes = Vec::new();
-        file.take(FILE_BYTES_MAX + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|error| unreadable(format!("cannot be read: {error}"), "a manifest is a YAML file"))?;
-        if bytes.len() as u64 > FILE_BYTES_MAX {
-            let message = format!("is larger than {}", size::show(FILE_BYTES_MAX));
-            return Err(unreadable(message, "a manifest is a short YAML file: is this the right one?"));
-        }
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let line =
-                error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
-            unreadable(format!("is not UTF-8 text, in line {line}"), "save it as UTF-8")
-        })?;
+        let text = text::read(path).map_err(|fault| Findings::new(path, "").only(fault))?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         Self::check(path, &text, folder, overrides, &Surroundings::here())
     }

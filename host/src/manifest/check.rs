@@ -1,6 +1,6 @@
 //! The whole file: every key, its default and bounds, and what must hold between keys.
 //!
-//! Agents are checked in `agents`, addresses in `network`. Reads the tree once, top to bottom, in the order of the
+//! Agents are checked in `agents`, addresses in `network`, callers in `tokens`. Reads the tree once, top to bottom, in the order of the
 //! manifest.
 
 use std::os::unix::fs::DirBuilderExt;
@@ -13,7 +13,7 @@ use super::detect::{MemorySource, Surroundings};
 use super::problem::Findings;
 use super::raw::Node;
 use super::table::{Setting, Table};
-use super::{CompileLimits, HttpLimits, LogFormat, Manifest, Overrides, Pressure, agents, network, size};
+use super::{CompileLimits, HttpLimits, LogFormat, Manifest, Overrides, Pressure, agents, network, size, tokens};
 
 const K: u64 = 1 << 10;
 const M: u64 = 1 << 20;
@@ -53,7 +53,8 @@ pub(super) fn manifest(
 ) -> Manifest {
     let mut top = Table::new(root, String::new(), None, findings);
     let (memory, memory_source) = memory(&mut top, surroundings);
-    let network = network::check(&mut top, overrides);
+    let tokens = tokens::check(&mut top, folder);
+    let network = network::check(&mut top, overrides, &tokens);
     let data = data(&mut top, folder, overrides);
     let pressure = pressure(top.table("pressure"), memory.value);
     let http = http(top.table("http"), memory.value);
@@ -76,6 +77,7 @@ pub(super) fn manifest(
         admin: network.admin,
         hosts: network.hosts,
         origins: network.origins,
+        tokens: tokens.specs,
         data,
         pressure,
         http,

@@ -1,13 +1,15 @@
 //! Who can reach the host: addresses, host names and browser origins.
 //!
-//! Holds the rule that an address open to other machines needs the names it is called by: without them, a web page
-//! could rebind its own name to the address and speak to the host from a visitor's browser.
+//! Holds the rule that an address open to other machines needs tokens, since otherwise everybody may call, and the names
+//! it is called by: without them, a web page could rebind its own name to the address and speak to the host from a
+//! visitor's browser.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::Overrides;
 use super::problem::{Findings, Place};
 use super::table::{Setting, Table};
+use super::tokens::Tokens;
 
 const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 const ADMIN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8081);
@@ -27,7 +29,14 @@ struct Address {
     place: Option<Place>,
 }
 
-pub(super) fn check(top: &mut Table<'_>, overrides: &Overrides) -> Network {
+/// What an address that is open to other machines needs.
+#[derive(Debug, Clone, Copy)]
+struct Guards {
+    hosts: bool,
+    tokens: bool,
+}
+
+pub(super) fn check(top: &mut Table<'_>, overrides: &Overrides, tokens: &Tokens) -> Network {
     let written = top.scalar("listen", parse_address).unwrap_or(Setting::default(LISTEN_DEFAULT));
     let listen = match (overrides.listen, overrides.port) {
         (Some(at), _) => Address { at, said_by: format!("--listen {at}"), place: None },
@@ -46,24 +55,30 @@ pub(super) fn check(top: &mut Table<'_>, overrides: &Overrides) -> Network {
     };
     let hosts: Vec<String> = top.list("hosts", parse_host).into_iter().map(|host| host.value).collect();
     let origins = top.list("origins", parse_origin).into_iter().map(|origin| origin.value).collect();
+    let guards = Guards { hosts: !hosts.is_empty(), tokens: tokens.are_given };
     for address in [&listen, &admin] {
-        report_exposed(address, &hosts, top.findings);
+        report_exposed(address, guards, top.findings);
     }
     report_same(&listen, &admin, top.findings);
     Network { listen: listen.at, admin: admin.at, hosts, origins }
 }
 
-fn report_exposed(address: &Address, hosts: &[String], findings: &Findings<'_>) {
-    if address.at.ip().to_canonical().is_loopback() || !hosts.is_empty() {
+fn report_exposed(address: &Address, guards: Guards, findings: &Findings<'_>) {
+    const HOSTS: &str = "list the names clients use, such as `hosts: [mcp.example.org]`";
+    const TOKENS: &str = "say in `tokens` who may call (`stockade token NAME` makes one)";
+    if address.at.ip().to_canonical().is_loopback() {
         return;
     }
+    let (missing, suggestion) = match guards {
+        Guards { hosts: true, tokens: true } => return,
+        Guards { hosts: false, tokens: true } => ("`hosts` is empty", HOSTS.to_owned()),
+        Guards { hosts: true, tokens: false } => ("`tokens` is empty", TOKENS.to_owned()),
+        Guards { hosts: false, tokens: false } => ("`hosts` and `tokens` are empty", format!("{HOSTS}, and {TOKENS}")),
+    };
     findings.error(
         address.place,
-        format!("{} can be reached from other machines, and `hosts` is empty", address.said_by),
-        format!(
-            "list the names clients use, such as `hosts: [mcp.example.org]`, or listen on 127.0.0.1:{}",
-            address.at.port()
-        ),
+        format!("{} can be reached from other machines, and {missing}", address.said_by),
+        format!("{suggestion}, or listen on 127.0.0.1:{}", address.at.port()),
     );
 }
 

@@ -62,12 +62,6 @@ impl ManifestErrors {
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
-
-    /// A problem with the file as a whole.
-    pub(super) fn one(file: &Path, message: String, suggestion: &str) -> Self {
-        let fault = Fault { place: None, message, suggestion: suggestion.to_owned() };
-        Findings::new(file, "").only(fault)
-    }
 }
 
 impl std::error::Error for ManifestErrors {}
@@ -135,11 +129,15 @@ pub(super) struct Findings<'a> {
     file: &'a Path,
     text: &'a str,
     noted: RefCell<Vec<(Severity, Fault)>>,
+    /// What was found in the file that this one names, and how much more there was.
+    adopted: RefCell<(Vec<Problem>, usize)>,
+    /// Stretches of the text that are never shown.
+    hidden: RefCell<Vec<Place>>,
 }
 
 impl<'a> Findings<'a> {
     pub fn new(file: &'a Path, text: &'a str) -> Self {
-        Self { file, text, noted: RefCell::default() }
+        Self { file, text, noted: RefCell::default(), adopted: RefCell::default(), hidden: RefCell::default() }
     }
 
     pub fn error(&self, place: Option<Place>, message: String, suggestion: impl Into<String>) {
@@ -152,6 +150,16 @@ impl<'a> Findings<'a> {
         self.noted.borrow_mut().push((Severity::Warning, fault));
     }
 
+    /// Keeps a stretch of the text out of everything that is shown, such as a secret.
+    pub fn hide(&self, place: Place) {
+        self.hidden.borrow_mut().push(place);
+    }
+
+    /// Takes over what was found in a file that this one names.
+    pub fn adopt(&self, other: &Findings<'_>) {
+        *self.adopted.borrow_mut() = other.take();
+    }
+
     /// The errors of a file that cannot even be read as a tree.
     pub fn only(&self, fault: Fault) -> ManifestErrors {
         ManifestErrors { problems: vec![self.locate(Severity::Error, fault)], left_off: 0 }
@@ -159,6 +167,18 @@ impl<'a> Findings<'a> {
 
     /// The warnings, unless there are errors: then those alone.
     pub fn settle(&self) -> Result<Vec<Problem>, ManifestErrors> {
+        let (mut problems, mut left_off) = self.take();
+        let (adopted, more) = self.adopted.take();
+        problems.extend(adopted);
+        let failed = problems.iter().any(|problem| problem.severity == Severity::Error);
+        problems.retain(|problem| !failed || problem.severity == Severity::Error);
+        left_off += more + problems.len().saturating_sub(PROBLEMS_MAX);
+        problems.truncate(PROBLEMS_MAX);
+        if failed { Err(ManifestErrors { problems, left_off }) } else { Ok(problems) }
+    }
+
+    /// What was noted, in the order of the file, and how much more there was.
+    fn take(&self) -> (Vec<Problem>, usize) {
         let mut noted = self.noted.take();
         if noted.iter().any(|(severity, _)| *severity == Severity::Error) {
             noted.retain(|(severity, _)| *severity == Severity::Error);
@@ -170,23 +190,24 @@ impl<'a> Findings<'a> {
         noted.dedup_by(|one, other| one.1.place == other.1.place && one.1.message == other.1.message);
         let left_off = noted.len().saturating_sub(PROBLEMS_MAX);
         noted.truncate(PROBLEMS_MAX);
-        let failed = noted.iter().any(|(severity, _)| *severity == Severity::Error);
-        let problems = noted.into_iter().map(|(severity, fault)| self.locate(severity, fault)).collect();
-        if failed { Err(ManifestErrors { problems, left_off }) } else { Ok(problems) }
+        (noted.into_iter().map(|(severity, fault)| self.locate(severity, fault)).collect(), left_off)
     }
 
     fn locate(&self, severity: Severity, fault: Fault) -> Problem {
-        let line = fault.place.and_then(|place| self.text.lines().nth(place.line - 1)).unwrap_or_default();
+        let excerpt = fault.place.map(|place| self.excerpt(place)).unwrap_or_default();
+        let (file, place) = (self.file.to_owned(), fault.place);
+        Problem { file, place, message: fault.message, suggestion: fault.suggestion, excerpt, severity }
+    }
+
+    /// The line of a place, without what is hidden.
+    fn excerpt(&self, place: Place) -> String {
+        let line = self.text.lines().nth(place.line - 1).unwrap_or_default();
+        let hidden = self.hidden.borrow();
+        let hidden: Vec<&Place> = hidden.iter().filter(|hidden| hidden.line == place.line).collect();
+        let is_hidden = |column| hidden.iter().any(|it| (it.column..it.column + it.width).contains(&column));
+        let show = |(letter, column)| if is_hidden(column) { '*' } else { letter };
         // A line may be as long as the file.
-        let kept = fault.place.map_or(0, |place| place.column + EXCERPT_CHARS);
-        Problem {
-            file: self.file.to_owned(),
-            place: fault.place,
-            message: fault.message,
-            suggestion: fault.suggestion,
-            excerpt: line.chars().take(kept).collect(),
-            severity,
-        }
+        line.chars().zip(1..).take(place.column + EXCERPT_CHARS).map(show).collect()
     }
 }
 

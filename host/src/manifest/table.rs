@@ -64,7 +64,7 @@ impl<'a> Table<'a> {
     /// The table under a key; an empty one if the key is absent.
     pub fn table(&mut self, key: &'static str) -> Table<'a> {
         let (findings, path) = (self.findings, join(&self.path, key));
-        match self.find(key) {
+        match self.entry(key) {
             Some(entry) => Table::new(&entry.node, path, Some(entry.place), findings),
             None => Table { findings, path, place: None, entries: &[], known: Vec::new() },
         }
@@ -121,14 +121,14 @@ impl<'a> Table<'a> {
     /// Any text that `parse` accepts; its error is the suggestion.
     pub fn scalar<T>(&mut self, key: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> Option<Setting<T>> {
         let (findings, path) = (self.findings, join(&self.path, key));
-        let node = &self.find(key)?.node;
+        let node = &self.entry(key)?.node;
         text(node, &path, &parse, findings)
     }
 
     /// A list of texts; absent is empty.
     pub fn list<T>(&mut self, key: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> Vec<Setting<T>> {
         let (findings, path) = (self.findings, join(&self.path, key));
-        let Some(Entry { node, .. }) = self.find(key) else { return Vec::new() };
+        let Some(Entry { node, .. }) = self.entry(key) else { return Vec::new() };
         match &node.value {
             Value::List(items) => items.iter().filter_map(|item| text(item, &path, &parse, findings)).collect(),
             Value::Empty => Vec::new(),
@@ -165,8 +165,11 @@ impl<'a> Table<'a> {
         self.entries.iter().find(|entry| entry.key == key).map(|entry| entry.place).or(self.place)
     }
 
-    fn find(&mut self, key: &'static str) -> Option<&'a Entry> {
-        self.known.push(key);
+    /// A key with whatever stands below it.
+    pub fn entry(&mut self, key: &'static str) -> Option<&'a Entry> {
+        if !self.known.contains(&key) {
+            self.known.push(key);
+        }
         self.entries.iter().find(|entry| entry.key == key)
     }
 }

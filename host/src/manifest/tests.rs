@@ -2,6 +2,7 @@
 
 mod network;
 mod shipped;
+mod tokens;
 mod values;
 
 use std::fs;

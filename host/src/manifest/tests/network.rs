@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// Somebody who may call.
+const TOKENS: &str = "tokens: { ann: { sha256: 0000000000000000000000000000000000000000000000000000000000000000 } }";
+
 #[test]
 fn addresses() {
     for (text, suggestion) in [
@@ -18,19 +21,25 @@ fn addresses() {
         "memory: 512M\nlisten: 0.0.0.0:80",
         &["m.yaml:2:9: error: `listen` 0.0.0.0:80 can be reached", "127.0.0.1:80"],
     );
-    check("memory: 512M\nadmin: 10.0.0.1:80", &["`admin` 10.0.0.1:80 can be reached"]);
+    check(
+        "memory: 512M\nadmin: 10.0.0.1:80",
+        &["`admin` 10.0.0.1:80 can be reached", "`hosts` and `tokens` are empty"],
+    );
+    for (given, missing) in [("hosts: [a.org]", "`tokens` is empty"), (TOKENS, "`hosts` is empty")] {
+        check(&format!("memory: 512M\n{given}\nlisten: \"[::]:80\""), &[missing, "or listen on 127.0.0.1:80"]);
+    }
     check("memory: 512M\nadmin: 127.0.0.1:8080", &["m.yaml:2:8: error:", "are the same address"]);
-    for yaml in
-        ["listen: 0.0.0.0:80\nhosts: [a.org]", "listen: \"[::1]:80\"", "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0"]
-    {
+    let open = &*format!("listen: 0.0.0.0:80\nhosts: [a.org]\n{TOKENS}");
+    for yaml in [open, "listen: \"[::1]:80\"", "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0"] {
         assert!(Folder::new().parse(yaml).is_ok(), "{yaml}");
     }
 }
 
 #[test]
 fn flags_and_port_beat_the_file() {
-    let public =
-        |hosts| format!("memory: 512M\nlisten: 127.0.0.1:1\nadmin: 127.0.0.1:2\nhosts: {hosts}\ndata: file-data");
+    let public = |hosts| {
+        format!("memory: 512M\nlisten: 127.0.0.1:1\nadmin: 127.0.0.1:2\nhosts: {hosts}\ndata: file-data\n{TOKENS}")
+    };
     let port = Overrides { port: Some(7000), ..Overrides::default() };
     check_with(
         &public("[]"),
