@@ -46,7 +46,7 @@ pub use calls::Called;
 pub use compile_child::{ChildLimits, Optimise, compile_child};
 pub use failure::{Failure, Limit, LimitName, Unit};
 pub use read::{CHUNK_BYTES_MAX, Read};
-pub use roster::{Agents, precompile};
+pub use roster::{Agents, Terms, precompile};
 pub use stats::Figures;
 
 /// Guest memory a call is guaranteed, unless the manifest or the component asks for more.

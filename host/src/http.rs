@@ -7,12 +7,13 @@
 //! # Layout, along one request's way
 //!
 //! - `listen`: accept, seats, the hyper loop, drain. `socket`: the stream below hyper: charged heads, ended stalls.
-//! - `route`: the one table of paths. `gate`: Host, Origin and what browsers need.
+//! - `route`: the one table of paths. `gate`: Host, Origin and what browsers need. `identify`: who asks.
 //! - `post`: an MCP message. `body`: its bytes. `health`: `/livez`, `/readyz`.
 
 mod body;
 mod gate;
 mod health;
+mod identify;
 mod listen;
 mod post;
 mod route;
@@ -26,21 +27,21 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
 use crate::Listeners;
+use crate::access::Access;
 use crate::agent::Agents;
 use crate::manifest::{HttpLimits, Manifest};
 use crate::mcp;
 use crate::memory::Accounts;
+use identify::Reach;
 
 /// Connections of the listener for operators; they do not compete with clients for places.
 const ADMIN_CONNECTIONS: usize = 64;
-
-/// Name of a caller without a token.
-const ANONYMOUS: &str = "anonymous";
 
 /// What the manifest says about HTTP, and the accounts that pay.
 #[derive(Debug)]
 pub struct Settings {
     gate: gate::Gate,
+    access: Access,
     limits: HttpLimits,
     drain: std::time::Duration,
     /// Pays for heads and bodies of requests.
@@ -50,9 +51,10 @@ pub struct Settings {
 }
 
 impl Settings {
-    pub fn new(manifest: &Manifest, accounts: &Accounts) -> Self {
+    pub fn new(manifest: &Manifest, access: Access, accounts: &Accounts) -> Self {
         Self {
             gate: gate::Gate::new(&manifest.hosts, &manifest.origins),
+            access,
             limits: manifest.http,
             drain: manifest.drain,
             requests: accounts.requests.clone(),
@@ -68,7 +70,6 @@ struct App {
     settings: Settings,
     in_flight: Arc<Semaphore>,
     draining: AtomicBool,
-    anonymous: Arc<str>,
 }
 
 /// Who a listener is for.
@@ -95,7 +96,6 @@ pub async fn serve(
         in_flight: Arc::new(Semaphore::new(settings.limits.in_flight as usize)),
         settings,
         draining: AtomicBool::new(false),
-        anonymous: ANONYMOUS.into(),
     });
     let (stop, stopped) = watch::channel(false);
     let shutdown = async {
@@ -111,9 +111,11 @@ pub async fn serve(
 impl App {
     async fn listen(self: &Arc<Self>, listener: TcpListener, audience: Audience, mut stopped: watch::Receiver<bool>) {
         let limits = self.settings.limits;
+        let reach = Reach::of(&listener);
+        let routes = |admission| route::table(audience, route::Desk { app: self.clone(), reach, admission });
         let serving = listen::Serving {
-            routes: route::table(self, audience, route::Admission::Open),
-            overflow: route::table(self, audience, route::Admission::Full),
+            routes: routes(route::Admission::Open),
+            overflow: routes(route::Admission::Full),
             connections: match audience {
                 Audience::Public => limits.connections as usize,
                 Audience::Admin => ADMIN_CONNECTIONS,

@@ -6,8 +6,8 @@
 //!
 //! # One request's way
 //!
-//! [`http`] takes a connection, an in-flight permit and a charge for the body it is about to read, and checks who is
-//! asking. [`mcp`] parses the body once, into an enum. [`agent`] waits for a turn at the door until the call's reserve is
+//! [`http`] takes a connection, an in-flight permit and a charge for the body it is about to read, and checks with
+//! [`access`] who is asking. [`mcp`] parses the body once, into an enum. [`agent`] waits for a turn at the door until the call's reserve is
 //! granted, makes a fresh instance, and runs one function of the guest under its caps. The reply is built in a buffer that
 //! pays for every byte it grows by, and its charge dies when its last byte has been written. Every way out (client gone,
 //! deadline, trap, shutdown) is the same drop.
@@ -17,6 +17,7 @@
 //! | room | owns | never |
 //! |---|---|---|
 //! | [`manifest`] | the operator's file, checked once | is asked twice whether a setting makes sense |
+//! | [`access`] | tokens, principals, their shares | keeps a token's text |
 //! | [`memory`] | the accounts of the ledger | knows who charges |
 //! | [`registry`] | which agents there are, under which caps | knows how an agent runs |
 //! | [`agent`] | components, instances, limits, turns | names HTTP or MCP |
@@ -40,6 +41,7 @@
 //! | mapped code | `code` | `compile.loaded` | `limits::*` |
 //! | the compiling child | `compile` | `compile.memory` | `hostile::*` |
 
+pub mod access;
 pub mod agent;
 pub mod cli;
 pub mod http;
@@ -49,15 +51,20 @@ pub mod memory;
 pub mod registry;
 
 use std::future::Future;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
 
-use agent::Agents;
+use access::Access;
+use agent::{Agents, Terms};
 use manifest::Manifest;
 use memory::Accounts;
 use registry::Registry;
+
+/// Mode of the data directory: compiled code and the operator's token are nobody else's.
+const DATA_MODE: u32 = 0o700;
 
 /// Sockets the host answers on, already bound.
 #[derive(Debug)]
@@ -82,18 +89,26 @@ impl Host {
     ///
     /// # Errors
     ///
-    /// When the data directory cannot be had, or the guarantees of the accounts do not fit `memory`.
+    /// When the data directory cannot be had, the operator's token in it is none or could be read by others, or the guarantees of the accounts do not fit `memory`.
     pub fn new(manifest: &Manifest, program: PathBuf) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(&manifest.data)
-            .with_context(|| format!("cannot create the data directory {}", manifest.data.display()))?;
+        let made = std::fs::DirBuilder::new().recursive(true).mode(DATA_MODE).create(&manifest.data);
+        made.with_context(|| format!("cannot create the data directory {}", manifest.data.display()))?;
         let native = memory::measured()?;
         let accounts = Accounts::open(manifest.memory, manifest.pressure.maximum, native)
             .with_context(|| format!("`memory: {}` is too small for the host itself", manifest.memory))?;
         let registry = Registry::from_manifest(manifest);
         let guests_ceiling = memory::share(manifest.memory, memory::percent::GUESTS);
-        let agents = Agents::new(&registry, &accounts, guests_ceiling, manifest.compile, &manifest.data, program)?;
+        let access = Access::new(manifest, Some(access::operator::open(&manifest.data)?));
+        let terms = Terms {
+            guests_ceiling,
+            compile: manifest.compile,
+            data: &manifest.data,
+            program,
+            principals: access.principals(),
+        };
+        let agents = Agents::new(&registry, &accounts, terms)?;
         let service = mcp::Service::new(agents.clone(), &accounts, manifest.http);
-        let http = http::Settings::new(manifest, &accounts);
+        let http = http::Settings::new(manifest, access, &accounts);
         Ok(Self { accounts, agents, service, http })
     }
 

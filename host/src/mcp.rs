@@ -44,6 +44,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use stockade_ledger::Account;
 
+use crate::access::Principal;
 use crate::agent::{Agent, Agents, Caller, Offer};
 use crate::manifest::HttpLimits;
 use crate::memory::Accounts;
@@ -82,8 +83,8 @@ pub struct Post<'a> {
     pub scope: Scope<'a>,
     pub headers: &'a HeaderMap,
     pub body: &'a [u8],
-    /// Name of the token, else `anonymous`.
-    pub principal: Arc<str>,
+    /// Who asks.
+    pub principal: Arc<Principal>,
 }
 
 /// Which endpoint was called.
@@ -185,7 +186,7 @@ impl Service {
             Era::Legacy => legacy::version(&meta, header, method)?,
         };
         let caller = Caller {
-            principal: post.principal.clone(),
+            principal: post.principal.name.clone(),
             protocol_version: version,
             capabilities: Vec::new(),
             answers: Vec::new(),

@@ -8,13 +8,14 @@ const FILE_LINES_MAX: usize = 400;
 const FUNCTION_LINES_MAX: usize = 70;
 
 /// Which rooms of the host a room may name. Arrows point from left to right, never back.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("main", &["cli"]),
-    ("cli", &["lib", "agent", "manifest", "memory"]),
-    ("lib", &["cli", "http", "mcp", "agent", "registry", "memory", "manifest"]),
-    ("http", &["mcp", "agent", "memory", "manifest"]),
-    ("mcp", &["agent", "memory", "manifest"]),
-    ("agent", &["registry", "memory", "manifest"]),
+    ("cli", &["lib", "http", "agent", "access", "manifest", "memory"]),
+    ("lib", &["cli", "http", "mcp", "agent", "access", "registry", "memory", "manifest"]),
+    ("http", &["mcp", "agent", "access", "memory", "manifest"]),
+    ("mcp", &["agent", "access", "memory", "manifest"]),
+    ("agent", &["registry", "access", "memory", "manifest"]),
+    ("access", &["manifest"]),
     ("registry", &["manifest"]),
     ("manifest", &["memory"]),
     ("memory", &[]),

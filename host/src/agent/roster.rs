@@ -22,14 +22,25 @@ use crate::registry::Registry;
 /// Instances the pool holds at most, whatever the caps would allow: each takes 4 GiB of address space.
 const INSTANCES_MAX: u64 = 1000;
 
-/// Callers the host can tell apart. Tokens will make them more.
-const PRINCIPALS: usize = 1;
-
 /// Time for an agent to describe itself and to list its names.
 const TRIAL_MAX: Duration = Duration::from_secs(30);
 
 /// MCP revision that a guest is told of when the host itself calls.
 const OWN_REVISION: &str = "2026-07-28";
+
+/// What all agents share.
+#[derive(Debug, Clone)]
+pub struct Terms<'a> {
+    /// Bytes all guests may hold together.
+    pub guests_ceiling: u64,
+    pub compile: CompileLimits,
+    /// The host's own data, where compiled code is kept.
+    pub data: &'a Path,
+    /// The `stockade` executable, which compiles.
+    pub program: PathBuf,
+    /// Callers the host can tell apart.
+    pub principals: usize,
+}
 
 /// All agents, by name. A cheap handle.
 #[derive(Clone)]
@@ -41,19 +52,13 @@ struct Inner {
 }
 
 impl Agents {
-    /// Makes ready to load every agent of the registry. `program` is the `stockade` executable, which compiles.
+    /// Makes ready to load every agent of the registry.
     ///
     /// # Errors
     ///
     /// When the pool's address space cannot be had, or the data directory cannot be written.
-    pub fn new(
-        registry: &Registry,
-        accounts: &Accounts,
-        guests_ceiling: u64,
-        limits: CompileLimits,
-        data: &Path,
-        program: PathBuf,
-    ) -> anyhow::Result<Self> {
+    pub fn new(registry: &Registry, accounts: &Accounts, terms: Terms<'_>) -> anyhow::Result<Self> {
+        let Terms { guests_ceiling, compile: limits, data, program, principals } = terms;
         let pool = pool(registry, guests_ceiling);
         let (code, compile) = (accounts.code.clone(), accounts.compile.clone());
         let shelf = Arc::new(Shelf::new(pool, data, limits, program, code, compile)?);
@@ -73,7 +78,7 @@ impl Agents {
                 line: door.line(spec.concurrency, spec.queue),
                 growth: accounts.guests.child(growth),
                 replies: accounts.replies.clone(),
-                quarantine: Quarantine::new(PRINCIPALS),
+                quarantine: Quarantine::new(principals),
                 stats: Stats::default(),
                 entry: entry.clone(),
             };

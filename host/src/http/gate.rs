@@ -28,7 +28,8 @@ const REQUEST_HEADERS: [&str; 8] = [
 ];
 
 /// Headers a page may read.
-const RESPONSE_HEADERS: HeaderValue = HeaderValue::from_static("mcp-protocol-version, mcp-session-id, retry-after");
+const RESPONSE_HEADERS: HeaderValue =
+    HeaderValue::from_static("mcp-protocol-version, mcp-session-id, retry-after, www-authenticate");
 
 /// How long a browser may remember what it may send, in seconds.
 const PREFLIGHT_AGE_SECONDS: HeaderValue = HeaderValue::from_static("3600");
@@ -126,7 +127,7 @@ fn allowed_headers(headers: &HeaderMap) -> HeaderValue {
 }
 
 /// Whether a host name (without port; IPv6 in brackets) can only be this machine.
-fn is_loopback(host: &str) -> bool {
+pub fn is_loopback(host: &str) -> bool {
     if host.eq_ignore_ascii_case("localhost") {
         return true;
     }

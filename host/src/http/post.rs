@@ -12,6 +12,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::identify::identify;
 use super::route::{Admission, Desk};
 use super::{App, body, gate};
 use crate::agent::Unit;
@@ -28,6 +29,10 @@ pub async fn answer(desk: &Desk, scope: Scope<'_>, request: Request) -> Response
         Ok(page) => page,
         Err(denied) => return closing(app.mcp.refuse(StatusCode::FORBIDDEN, &denied.to_string()), None),
     };
+    let principal = match identify(&app.settings.access, desk.reach, &parts) {
+        Ok(principal) => principal,
+        Err(unauthorized) => return unauthorized.refuse(&app.mcp, page),
+    };
     let place = match admit(desk, &parts.headers) {
         Ok(place) => place,
         Err(reply) => return closing(reply, page),
@@ -37,7 +42,7 @@ pub async fn answer(desk: &Desk, scope: Scope<'_>, request: Request) -> Response
         Ok(received) => received,
         Err(error) => return closing(refuse_body(app, error), page),
     };
-    let post = Post { scope, headers: &parts.headers, body: received.bytes.as_ref(), principal: app.anonymous.clone() };
+    let post = Post { scope, headers: &parts.headers, body: received.bytes.as_ref(), principal };
     let reply = app.mcp.answer(post).await;
     response(Reply { body: keep(reply.body, place), ..reply }, page)
 }
@@ -128,7 +133,7 @@ pub fn response(reply: Reply, page: gate::Page) -> Response {
 }
 
 /// A reply to a request whose body nobody reads, after which the connection can only end.
-fn closing(reply: Reply, page: gate::Page) -> Response {
+pub fn closing(reply: Reply, page: gate::Page) -> Response {
     let mut response = response(reply, page);
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response

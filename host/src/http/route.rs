@@ -15,6 +15,7 @@ use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::{any, get};
 
+use super::identify::Reach;
 use super::{App, Audience, health, post};
 use crate::mcp::Scope;
 
@@ -30,16 +31,17 @@ pub enum Admission {
 #[derive(Clone)]
 pub struct Desk {
     pub app: Arc<App>,
+    pub reach: Reach,
     pub admission: Admission,
 }
 
-pub fn table(app: &Arc<App>, audience: Audience, admission: Admission) -> Router {
+pub fn table(audience: Audience, desk: Desk) -> Router {
     let health = Router::new().route("/livez", get(health::livez)).route("/readyz", get(health::readyz));
     let routes = match audience {
         Audience::Public => health.route("/mcp", any(all)).route("/mcp/{agent}", any(one)),
         Audience::Admin => health,
     };
-    routes.fallback(unknown).with_state(Desk { app: app.clone(), admission })
+    routes.fallback(unknown).with_state(desk)
 }
 
 async fn all(State(desk): State<Desk>, request: Request) -> Response {

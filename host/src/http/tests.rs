@@ -36,6 +36,7 @@ impl Host {
         let (public, admin) = (listeners.public.local_addr().unwrap(), listeners.admin.local_addr().unwrap());
         let settings = Settings {
             gate: gate::Gate::new(&[], &["https://app.example.org".into()]),
+            access: empty.access.clone(),
             limits,
             drain: Duration::from_secs(1),
             requests: empty.accounts.requests.clone(),

@@ -8,7 +8,8 @@ use http::HeaderMap;
 use serde_json::Value;
 
 use super::{Post, Reply, Scope, Service};
-use crate::agent::Agents;
+use crate::access::{Access, Principal};
+use crate::agent::{Agents, Terms};
 use crate::manifest::{HttpLimits, Manifest, Overrides};
 use crate::memory::Accounts;
 use crate::registry::Registry;
@@ -30,6 +31,7 @@ pub(crate) const LIMITS: HttpLimits = HttpLimits {
 pub(crate) struct Empty {
     pub accounts: Accounts,
     pub agents: Agents,
+    pub access: Access,
     _data: tempfile::TempDir,
 }
 
@@ -42,8 +44,11 @@ impl Empty {
         let accounts = Accounts::open(manifest.memory, manifest.pressure.maximum, 16 << 20).unwrap();
         let registry = Registry::from_manifest(&manifest);
         let program = "stockade".into();
-        let agents = Agents::new(&registry, &accounts, 64 << 20, manifest.compile, data.path(), program).unwrap();
-        Self { accounts, agents, _data: data }
+        let access = Access::new(&manifest, None);
+        let (compile, principals) = (manifest.compile, access.principals());
+        let terms = Terms { guests_ceiling: 64 << 20, compile, data: data.path(), program, principals };
+        let agents = Agents::new(&registry, &accounts, terms).unwrap();
+        Self { accounts, agents, access, _data: data }
     }
 
     pub(crate) fn service(&self, limits: HttpLimits) -> Service {
@@ -61,7 +66,7 @@ async fn answer(
     for (name, value) in headers {
         map.append(*name, value.parse().unwrap());
     }
-    let post = Post { scope, headers: &map, body: body.as_bytes(), principal: Arc::from("anonymous") };
+    let post = Post { scope, headers: &map, body: body.as_bytes(), principal: Arc::new(Principal::anonymous(100)) };
     let reply = service.answer(post).await;
     let json = if reply.body.is_empty() { Value::Null } else { serde_json::from_slice(&reply.body).unwrap() };
     (reply.status.as_u16(), json, reply)

@@ -1,0 +1,145 @@
+//! Who asks: the principal of a request, from its token or from where it comes.
+//!
+//! A token comes as `Authorization: Bearer TOKEN`; a WebSocket, for which browsers let a page set no header, may name
+//! `stockade.token.TOKEN` among its subprotocols. Never in a query, which ends up in logs. Whoever sends a token and is not
+//! known is refused, never taken for somebody without one. Without a token only this machine itself may call: the
+//! listener is on loopback, the request names a loopback host, and no proxy has passed it on.
+
+use std::sync::Arc;
+
+use axum::http::header::{AUTHORIZATION, HOST, SEC_WEBSOCKET_PROTOCOL, UPGRADE, WWW_AUTHENTICATE};
+use axum::http::request::Parts;
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use axum::response::Response;
+use tokio::net::TcpListener;
+
+use super::{gate, post};
+use crate::access::{Access, Principal};
+use crate::mcp;
+
+/// What a WebSocket's subprotocol begins with that carries a token.
+const TOKEN_PROTOCOL: &str = "stockade.token.";
+
+/// Headers by which proxies say for whom they speak, besides all that begin with `x-forwarded-`.
+const PROXY_HEADERS: [&str; 3] = ["forwarded", "via", "x-real-ip"];
+
+/// Who can connect to a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Processes of this machine, proxies among them.
+    Loopback,
+    /// Other machines.
+    Network,
+}
+
+/// Why nobody is known to ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unauthorized {
+    /// No token, and one is needed.
+    Missing,
+    /// More than one.
+    Doubled,
+    /// `Authorization` says something else than `Bearer TOKEN`.
+    Malformed,
+    /// A token that the manifest does not know.
+    Unknown,
+}
+
+impl Reach {
+    /// By the address it is really bound to.
+    pub fn of(listener: &TcpListener) -> Self {
+        match listener.local_addr() {
+            Ok(address) if address.ip().to_canonical().is_loopback() => Self::Loopback,
+            _ => Self::Network,
+        }
+    }
+}
+
+/// Finds who asks.
+pub fn identify(access: &Access, reach: Reach, request: &Parts) -> Result<Arc<Principal>, Unauthorized> {
+    let Parts { uri, headers, .. } = request;
+    match token(headers)? {
+        Some(token) => access.by_token(token).ok_or(Unauthorized::Unknown),
+        None if reach == Reach::Loopback && is_local(uri, headers) => Ok(access.anonymous()),
+        None => Err(Unauthorized::Missing),
+    }
+}
+
+/// The one token of a request.
+fn token(headers: &HeaderMap) -> Result<Option<&str>, Unauthorized> {
+    let bearers = headers.get_all(AUTHORIZATION).iter().map(bearer);
+    let protocols = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter(|_| is_websocket(headers));
+    let named = protocols.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    let named = named.filter_map(|protocol| protocol.trim().strip_prefix(TOKEN_PROTOCOL)).map(well_formed);
+    let mut tokens = bearers.chain(named);
+    match (tokens.next(), tokens.next()) {
+        (None, _) => Ok(None),
+        (Some(token), None) => token.map(Some),
+        (Some(_), Some(_)) => Err(Unauthorized::Doubled),
+    }
+}
+
+fn bearer(value: &HeaderValue) -> Result<&str, Unauthorized> {
+    let (scheme, token) = value.to_str().ok().and_then(|value| value.split_once(' ')).ok_or(Unauthorized::Malformed)?;
+    if scheme.eq_ignore_ascii_case("bearer") {
+        well_formed(token.trim_matches(' '))
+    } else {
+        Err(Unauthorized::Malformed)
+    }
+}
+
+/// A token as RFC 6750 allows it.
+fn well_formed(token: &str) -> Result<&str, Unauthorized> {
+    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+    if !token.is_empty() && token.bytes().all(is_legal) { Ok(token) } else { Err(Unauthorized::Malformed) }
+}
+
+fn is_websocket(headers: &HeaderMap) -> bool {
+    headers.get(UPGRADE).is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"))
+}
+
+/// Whether a request was meant for this machine alone.
+fn is_local(uri: &Uri, headers: &HeaderMap) -> bool {
+    let passed_on = |name: &str| name.starts_with("x-forwarded-") || PROXY_HEADERS.contains(&name);
+    if headers.keys().any(|name| passed_on(name.as_str())) {
+        return false;
+    }
+    let said = headers.get_all(HOST).iter().map(|host| Authority::try_from(host.as_bytes()).ok());
+    let mut names = said.chain(uri.authority().cloned().map(Some)).peekable();
+    names.peek().is_some() && names.all(|name| name.is_some_and(|name| gate::is_loopback(name.host())))
+}
+
+impl Unauthorized {
+    /// What a client has to do, in the words of RFC 6750.
+    fn challenge(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Missing => r#"Bearer realm="stockade""#,
+            Self::Doubled | Self::Malformed | Self::Unknown => r#"Bearer realm="stockade", error="invalid_token""#,
+        })
+    }
+
+    /// The refusal, to go out before anything else of the request is read.
+    pub fn refuse(self, service: &mcp::Service, page: gate::Page) -> Response {
+        let mut response = post::closing(service.refuse(StatusCode::UNAUTHORIZED, &self.to_string()), page);
+        response.headers_mut().insert(WWW_AUTHENTICATE, self.challenge());
+        response
+    }
+}
+
+impl std::fmt::Display for Unauthorized {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self {
+            Self::Missing => {
+                "a token is needed: send `Authorization: Bearer TOKEN`; only on this machine itself, under a loopback \
+                 name and not through a proxy, may one call without"
+            }
+            Self::Doubled => "there is more than one token: send one, as `Authorization: Bearer TOKEN`",
+            Self::Malformed => "`Authorization` cannot be read: send `Authorization: Bearer TOKEN`",
+            Self::Unknown => "this token is not known: `stockade token NAME` makes one that the manifest can list",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
