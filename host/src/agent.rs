@@ -139,6 +139,11 @@ impl Agent {
         }
     }
 
+    /// The rest that is left, if it failed too often.
+    pub fn rests(&self) -> Option<Duration> {
+        self.quarantine.resting().map(|resting| resting.remaining)
+    }
+
     /// What its calls have cost and how they ended.
     pub fn figures(&self) -> Figures {
         self.stats.snapshot()

@@ -4,8 +4,11 @@
 
 mod check;
 mod compile_child;
+mod descriptors;
 mod log;
 mod serve;
+mod status;
+mod token;
 
 #[cfg(test)]
 mod tests;
@@ -34,7 +37,10 @@ Examples:
   stockade check --precompile               also compile every agent, so that the first start is quick
   stockade serve                            serve it on 127.0.0.1:8080
   stockade serve --listen 127.0.0.1:0       serve it on a free port, which is printed
-  PORT=8080 stockade serve                  serve it on 0.0.0.0:8080; the manifest must then list `hosts`
+  PORT=8080 stockade serve                  serve it on 0.0.0.0:8080; the manifest must then have `hosts` and `tokens`
+  stockade token ann                        make a token, and the lines for the manifest
+  stockade token ci --role publisher --names demo,team-*
+  stockade status                           how the agents of the running host are
   RUST_LOG=stockade=debug stockade serve    say more in the log, which goes to standard error
 
   curl http://127.0.0.1:8081/readyz         are the agents loaded?
@@ -60,6 +66,10 @@ enum Command {
     Serve(serve::Options),
     /// Say what is wrong with a manifest, or what it comes to
     Check(check::Options),
+    /// Make a token for somebody who may call, and the lines for the manifest
+    Token(token::Options),
+    /// Say how the agents of a running host are
+    Status(status::Options),
     /// Compile one component from standard input to standard output, under limits; the host runs this
     #[command(hide = true)]
     CompileChild(compile_child::Options),
@@ -92,6 +102,8 @@ pub fn main() -> ExitCode {
     let done = match arguments.command {
         Command::Serve(options) => serve::serve(&options),
         Command::Check(options) => check::check(&options),
+        Command::Token(options) => token::token(&options),
+        Command::Status(options) => status::status(&options),
         Command::CompileChild(options) => compile_child::compile_child(&options),
     };
     match done {

@@ -8,8 +8,10 @@
 //!
 //! - `listen`: accept, seats, the hyper loop, drain. `socket`: the stream below hyper: charged heads, ended stalls.
 //! - `route`: the one table of paths. `gate`: Host, Origin and what browsers need. `identify`: who asks.
-//! - `post`: an MCP message. `body`: its bytes. `health`: `/livez`, `/readyz`.
+//! - `post`: an MCP message. `body`: its bytes. `health`: `/livez`, `/readyz`. `status`: what operators see.
+//! - `ask`: the other side, for the command line: a question to a running host.
 
+pub mod ask;
 mod body;
 mod gate;
 mod health;
@@ -18,6 +20,7 @@ mod listen;
 mod post;
 mod route;
 mod socket;
+mod status;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,7 +49,7 @@ pub struct Settings {
     drain: std::time::Duration,
     /// Pays for heads and bodies of requests.
     requests: Account,
-    /// Pays for what `/readyz` says.
+    /// Pays for what `/readyz` and `/status` say.
     health: Account,
 }
 

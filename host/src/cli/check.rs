@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 
+use super::descriptors::{self, Descriptors};
 use super::{Stop, THIS_PROGRAM, overrides, port, say};
-use crate::manifest::{Access, AgentSpec, Manifest, size};
+use crate::access::{Access, operator};
+use crate::manifest::{self, AgentSpec, Manifest, Role, size};
 use crate::memory::{REQUESTS_FLOOR_BYTES, percent, share};
 use crate::{Host, agent};
 
@@ -24,6 +26,11 @@ pub(super) struct Options {
 pub(super) fn check(options: &Options) -> Result<(), Stop> {
     let manifest = Manifest::load(&options.manifest, &overrides(port().as_deref())?)?;
     say(&summary(&options.manifest, &manifest));
+    let descriptors = Descriptors::now();
+    say(&files(&manifest, descriptors));
+    if let Some(shortage) = descriptors.shortage(&manifest) {
+        say(&format!("\nwarning: {shortage}\n"));
+    }
     for warning in &manifest.warnings {
         say(&format!("\n{warning}\n"));
     }
@@ -79,11 +86,37 @@ fn write_summary(out: &mut String, file: &Path, manifest: &Manifest) -> std::fmt
     )?;
     writeln!(out, "listen    {}, for operators {}", manifest.listen, manifest.admin)?;
     writeln!(out, "data      {}", manifest.data.display())?;
+    write_callers(out, manifest)?;
     for (name, spec) in &manifest.agents {
         writeln!(out, "\nagent {name}")?;
         write_agent(out, spec)?;
     }
     write_worst_case(out, manifest)
+}
+
+/// Who may call, as what, and how much of a limit each may take.
+fn write_callers(out: &mut String, manifest: &Manifest) -> std::fmt::Result {
+    let access = Access::new(manifest, None);
+    let anonymous = match manifest.listen.ip().to_canonical().is_loopback() {
+        true => format!("a reader, on this machine only, share {} %", access.anonymous().share_of(100)),
+        false => "nobody: other machines can call".to_owned(),
+    };
+    writeln!(out, "callers   without a token: {anonymous}")?;
+    for (name, spec) in &manifest.tokens {
+        let names = match &spec.role {
+            Role::Publisher(names) => names.iter().map(|name| format!(" {name}")).collect(),
+            Role::Reader | Role::Operator => String::new(),
+        };
+        writeln!(out, "          {name}: {}{names}, share {} %", spec.role.as_str(), spec.share_percent)?;
+    }
+    writeln!(out, "          operator: whoever can read {}", manifest.data.join(operator::FILE).display())
+}
+
+/// The limit of open files, and what the manifest needs of it.
+fn files(manifest: &Manifest, descriptors: Descriptors) -> String {
+    let Descriptors { soft, hard } = descriptors;
+    let needed = descriptors::needed(manifest);
+    format!("open files  {soft} now; `stockade serve` raises that to {hard} and needs up to {needed}\n")
 }
 
 fn write_agent(out: &mut String, spec: &AgentSpec) -> std::fmt::Result {
@@ -105,8 +138,8 @@ fn write_agent(out: &mut String, spec: &AgentSpec) -> std::fmt::Result {
     )?;
     for (guest, grant) in &spec.dirs {
         let access = match grant.access {
-            Access::Read => "reads",
-            Access::Write => "reads and writes",
+            manifest::Access::Read => "reads",
+            manifest::Access::Write => "reads and writes",
         };
         writeln!(out, "  {access:<10} {} as {guest}", grant.path.display())?;
     }

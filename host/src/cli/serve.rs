@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
+use super::descriptors::Descriptors;
 use super::{Stop, THIS_PROGRAM, log, overrides, port, say};
 use crate::Listeners;
 use crate::manifest::{Manifest, Overrides, parse_address};
@@ -41,6 +42,11 @@ pub(super) fn serve(options: &Options) -> Result<(), Stop> {
     log::start(manifest.log, std::env::var("RUST_LOG").ok().as_deref())?;
     for warning in &manifest.warnings {
         tracing::warn!(place = warning.location(), "{}; {}", warning.message, warning.suggestion);
+    }
+    match Descriptors::raise().map(|descriptors| descriptors.shortage(&manifest)) {
+        Ok(None) => {}
+        Ok(Some(shortage)) => tracing::warn!("{shortage}"),
+        Err(error) => tracing::warn!("{error:#}"),
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
     let done = runtime.block_on(run(&manifest));

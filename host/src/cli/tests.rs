@@ -4,7 +4,8 @@ use std::path::Path;
 
 use clap::{CommandFactory, Parser};
 
-use super::{Arguments, Command, Stop, check, overrides};
+use super::descriptors::{Bound, Descriptors};
+use super::{Arguments, Command, Stop, check, descriptors, overrides, status, token};
 use crate::manifest::Manifest;
 
 #[test]
@@ -17,6 +18,12 @@ fn wrong_arguments_are_refused_with_a_suggestion() {
     for (line, expected) in [
         ("stockade serve --listen localhost:80", "write 127.0.0.1:80"),
         ("stockade serve --admin 80", "write 127.0.0.1:80"),
+        ("stockade token Ann", "tokens are named as agents are"),
+        ("stockade token operator", "are the host's own"),
+        ("stockade token a --role boss", "possible values: reader, publisher, operator"),
+        ("stockade token a --names A", "team-*"),
+        ("stockade token a --share 0", "1..=100"),
+        ("stockade status --admin 80", "write 127.0.0.1:80"),
         ("stockade serv", "a similar subcommand exists: 'serve'"),
         ("stockade check --manifst x", "a similar argument exists: '--manifest'"),
     ] {
@@ -29,7 +36,8 @@ fn wrong_arguments_are_refused_with_a_suggestion() {
 #[test]
 fn help_shows_commands_examples_and_exit_codes_but_not_the_child() {
     let help = Arguments::command().render_long_help().to_string();
-    for expected in ["serve", "check", "Examples:", "Exit codes:", "SIGTERM"] {
+    for expected in ["serve", "check", "token", "status", "`hosts` and `tokens`", "Examples:", "Exit codes:", "SIGTERM"]
+    {
         assert!(help.contains(expected), "{expected:?} is not in:\n{help}");
     }
     assert!(!help.contains("compile-child"));
@@ -62,6 +70,12 @@ fn a_summary_says_what_the_manifest_comes_to() {
     std::fs::create_dir(folder.path().join("docs")).expect("writable");
     let yaml = "
         memory: 128M
+        tokens:
+          ci:
+            sha256: 1111111111111111111111111111111111111111111111111111111111111111
+            role: publisher
+            names: [demo, team-*]
+            share: 20
         agents:
           hello: { component: hello.wasm, memory: 16M, cpu: 250ms, dirs: { /docs: { path: docs, access: write } } }";
     let manifest = Manifest::parse(yaml, folder.path()).expect("right");
@@ -72,6 +86,8 @@ fn a_summary_says_what_the_manifest_comes_to() {
         "pressure  warning 100M, critical 112.5M, maximum 125M",
         "ceilings  guests 89.6M, code 32M, compile 96M, copies 25.6M, replies 12.8M, requests 6.4M, queues 6.4M",
         "one call   memory 16M, reserve 2M or what it declares, copies 2M",
+        "callers   without a token: a reader, on this machine only, share 25 %",
+        "          ci: publisher demo team-*, share 20 %",
         "time       deadline 5s, cpu 0.25s",
         "calls      8 at once, 64 may wait for 2s",
         "reads and writes",
@@ -79,4 +95,54 @@ fn a_summary_says_what_the_manifest_comes_to() {
     ] {
         assert!(summary.contains(expected), "{expected:?} is not in:\n{summary}");
     }
+}
+
+#[test]
+fn the_lines_of_a_token_are_a_manifest() {
+    let line = "stockade token ci --role publisher --names demo,team-*,* --share 20";
+    let Command::Token(options) = Arguments::try_parse_from(line.split(' ')).expect("right").command else {
+        panic!("it is `token`");
+    };
+    let explanation = token::explanation(&options, &[0xab; 32]);
+    let (_, lines) = explanation.split_once("\n\ntokens:").expect("the lines");
+    let folder = tempfile::tempdir().expect("a folder for temporary files");
+    let manifest = Manifest::parse(&format!("memory: 512M\ntokens:{lines}"), folder.path()).expect("right");
+    let spec = &manifest.tokens["ci"];
+    assert_eq!((spec.sha256, spec.share_percent, spec.role.as_str()), ([0xab; 32], 20, "publisher"));
+    for line in ["stockade token ci --role publisher", "stockade token ci --names demo"] {
+        let Command::Token(options) = Arguments::try_parse_from(line.split(' ')).expect("words").command else {
+            panic!("it is `token`");
+        };
+        assert!(matches!(token::token(&options), Err(Stop::Usage(message)) if message.contains("--names")), "{line}");
+    }
+}
+
+#[test]
+fn too_few_open_files_are_reported() {
+    let folder = tempfile::tempdir().expect("a folder for temporary files");
+    let manifest = Manifest::parse("memory: 512M\nhttp: { connections: 2000 }", folder.path()).expect("right");
+    assert_eq!(descriptors::needed(&manifest), 2256);
+    let limits = |hard| Descriptors { soft: Bound(Some(1024)), hard: Bound(hard) };
+    assert_eq!((limits(None).shortage(&manifest), limits(Some(2256)).shortage(&manifest)), (None, None));
+    let shortage = limits(Some(1024)).shortage(&manifest).expect("too few");
+    assert!(shortage.contains("need 2256 open files") && shortage.contains("`http.connections` to 768"), "{shortage}");
+}
+
+#[test]
+fn a_status_is_a_table() {
+    let answer = r#"{"version":"1.2.3","more":0,"agents":[
+        {"name":"files","version":"0.1.0","standing":"ready","calls":12,"stopped":{"cpu":2,"memory":1},"refused":{},
+         "broken":0,"memoryPeakBytes":2097152,"cpuTotalMs":5},
+        {"name":"a","version":"","standing":"refused","reason":"no\u001b[2Jgood","calls":0,"stopped":{},"refused":{},
+         "broken":0,"memoryPeakBytes":0,"cpuTotalMs":0}]}"#;
+    let table = status::table(answer).expect("an answer");
+    for line in [
+        "stockade 1.2.3",
+        "agent  version  standing  calls  stopped  refused  broken  peak",
+        "files  0.1.0    ready     12     3        0        0       2M",
+        "a is refused: no[2Jgood",
+    ] {
+        assert!(table.lines().any(|said| said == line), "{line:?} is not in:\n{table}");
+    }
+    status::table("{}").expect_err("something else");
 }

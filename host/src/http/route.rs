@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `/mcp`, `/mcp/{agent}` | POST, and OPTIONS for browsers | – |
 //! | `/livez`, `/readyz` | GET | GET |
+//! | `/status` | – | GET, operators only |
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use axum::response::Response;
 use axum::routing::{any, get};
 
 use super::identify::Reach;
-use super::{App, Audience, health, post};
+use super::{App, Audience, health, post, status};
 use crate::mcp::Scope;
 
 /// Whether the connection a request came on has a regular seat.
@@ -39,7 +40,7 @@ pub fn table(audience: Audience, desk: Desk) -> Router {
     let health = Router::new().route("/livez", get(health::livez)).route("/readyz", get(health::readyz));
     let routes = match audience {
         Audience::Public => health.route("/mcp", any(all)).route("/mcp/{agent}", any(one)),
-        Audience::Admin => health,
+        Audience::Admin => health.route("/status", get(status::status)),
     };
     routes.fallback(unknown).with_state(desk)
 }

@@ -1,0 +1,121 @@
+//! `/status`: what an operator sees of the agents, as JSON. For operators only.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::header::CACHE_CONTROL;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
+use serde::Serialize;
+
+use super::identify::{Unauthorized, identify};
+use super::route::{Admission, Desk};
+use super::{App, gate, post};
+use crate::agent::{Agent, Failure, LimitName};
+use crate::manifest::Role;
+use crate::mcp::Reply;
+use crate::mcp::buffer::Buffer;
+
+/// Bytes of one answer: a thousand agents, each with a few hundred bytes.
+const STATUS_BYTES_MAX: u64 = 512 << 10;
+
+/// Nothing an operator asks is for web pages.
+const NO_PAGE: gate::Page = None;
+
+/// One agent, as operators see it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Row<'a> {
+    name: &'a str,
+    version: Arc<str>,
+    /// `ready`, `resting`, `loading` or `refused`.
+    standing: &'static str,
+    /// Why it was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// How long it still rests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rests_ms: Option<u64>,
+    calls: u64,
+    stopped: BTreeMap<LimitName, u64>,
+    refused: BTreeMap<LimitName, u64>,
+    broken: u64,
+    memory_peak_bytes: u64,
+    cpu_total_ms: u64,
+}
+
+/// Answers an operator.
+pub async fn status(State(desk): State<Desk>, request: Request) -> Response {
+    let app = &desk.app;
+    let refuse = |status, text: &str| post::closing(app.mcp.refuse(status, text), NO_PAGE);
+    let (parts, _) = request.into_parts();
+    if let Err(denied) = app.settings.gate.check(&parts.uri, &parts.headers) {
+        return refuse(StatusCode::FORBIDDEN, &denied.to_string());
+    }
+    match identify(&app.settings.access, desk.reach, &parts) {
+        Ok(principal) if principal.role == Role::Operator => {}
+        Ok(principal) if principal == app.settings.access.anonymous() => {
+            return Unauthorized::Missing.refuse(&app.mcp, NO_PAGE);
+        }
+        Ok(_) => return refuse(StatusCode::FORBIDDEN, "only an operator may ask this: send the token of one"),
+        Err(unauthorized) => return unauthorized.refuse(&app.mcp, NO_PAGE),
+    }
+    if desk.admission == Admission::Full {
+        return refuse(StatusCode::SERVICE_UNAVAILABLE, "all connections for operators are taken: try again");
+    }
+    match written(app) {
+        Ok(body) => {
+            let reply = Reply { status: StatusCode::OK, retry_after: None, body: body.into_bytes() };
+            let mut response = post::response(reply, NO_PAGE);
+            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            response
+        }
+        Err(_) => refuse(StatusCode::SERVICE_UNAVAILABLE, "there is no memory left for this answer: try again"),
+    }
+}
+
+/// The whole answer, under a charge, one agent after the other.
+fn written(app: &App) -> serde_json::Result<Buffer> {
+    let mut buffer = Buffer::new(&app.settings.health, STATUS_BYTES_MAX);
+    let put = |buffer: &mut Buffer, text: &str| std::io::Write::write_all(buffer, text.as_bytes());
+    let opening = concat!(r#"{"version":""#, env!("CARGO_PKG_VERSION"), r#"","agents":["#);
+    put(&mut buffer, opening).map_err(serde_json::Error::io)?;
+    for (agent, place) in app.agents.all().zip(0..) {
+        if place > 0 {
+            put(&mut buffer, ",").map_err(serde_json::Error::io)?;
+        }
+        serde_json::to_writer(&mut buffer, &row(agent))?;
+    }
+    put(&mut buffer, "]}\n").map_err(serde_json::Error::io)?;
+    Ok(buffer)
+}
+
+fn row(agent: &Agent) -> Row<'_> {
+    let rests = agent.rests();
+    let (version, standing, reason) = match agent.offer() {
+        Ok(offer) => (offer.version.clone(), if rests.is_some() { "resting" } else { "ready" }, None),
+        Err(Failure::Refused(limit)) if limit.limit == LimitName::Loading => ("".into(), "loading", None),
+        Err(Failure::Refused(limit)) => ("".into(), "refused", limit.detail),
+        Err(failure) => ("".into(), "refused", Some(failure.to_string())),
+    };
+    let figures = agent.figures();
+    Row {
+        name: agent.name(),
+        version,
+        standing,
+        reason,
+        rests_ms: rests.map(milliseconds),
+        calls: figures.calls,
+        stopped: figures.stopped,
+        refused: figures.refused,
+        broken: figures.broken,
+        memory_peak_bytes: figures.memory_peak,
+        cpu_total_ms: milliseconds(figures.cpu_total),
+    }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
