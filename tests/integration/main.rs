@@ -1,5 +1,6 @@
 //! The one integration binary: the real host, real guests, real clients.
 
+mod access;
 mod crowd;
 mod hostile;
 mod interop;

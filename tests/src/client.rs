@@ -21,6 +21,7 @@ pub fn resources_cursor(agent: &str, agents_own: &str) -> String {
 pub struct Client {
     http: reqwest::Client,
     url: String,
+    token: Option<String>,
 }
 
 /// A reply as it came.
@@ -36,12 +37,22 @@ static IDS: AtomicU64 = AtomicU64::new(1);
 impl Client {
     pub fn new(address: SocketAddr, path: &str) -> Self {
         let http = reqwest::Client::builder().tcp_nodelay(true).no_proxy().build().expect("a client");
-        Self { http, url: format!("http://{address}{path}") }
+        Self { http, url: format!("http://{address}{path}"), token: None }
+    }
+
+    /// The same client, now with a token.
+    #[must_use]
+    pub fn with_token(mut self, token: &str) -> Self {
+        self.token = Some(token.to_owned());
+        self
     }
 
     /// Sends any bytes with any headers.
     pub async fn raw(&self, headers: &[(&str, &str)], body: impl Into<reqwest::Body>) -> reqwest::Result<Answer> {
         let mut request = self.http.post(&self.url).body(body);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -40,7 +40,7 @@ pub struct TestHost {
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<anyhow::Result<()>>>,
     /// Holds data, agents made on the fly, granted directories.
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 /// A host that is about to start: its folder can still be filled.
@@ -119,7 +119,7 @@ impl TestHost {
         let Ok(((address, admin), accounts, agents)) = started.recv() else {
             panic!("the host did not start: {:?}", thread.join());
         };
-        Self { address, admin, accounts, agents, stop: Some(stop), thread: Some(thread), _dir: dir }
+        Self { address, admin, accounts, agents, stop: Some(stop), thread: Some(thread), dir }
     }
 
     /// Waits until every agent is loaded or refused.
@@ -145,6 +145,12 @@ impl TestHost {
     /// An agent itself, below MCP.
     pub fn handle(&self, name: &str) -> Arc<Agent> {
         self.agents.get(name).expect("the agent is in the manifest").clone()
+    }
+
+    /// The token that the host wrote for its operator, if its data lies where it does by default.
+    pub fn operator_token(&self) -> String {
+        let file = self.dir.path().join("data").join(stockade::access::operator::FILE);
+        std::fs::read_to_string(file).expect("the host wrote it").trim().to_owned()
     }
 
     /// Where a client of another make connects.
