@@ -1,0 +1,53 @@
+//! Both sides, on one task and on two.
+
+use super::pair;
+
+#[tokio::test]
+async fn items_arrive_in_order_and_end_with_the_giver() {
+    let (giver, taker) = pair();
+    let making = tokio::spawn(async move {
+        for item in 0..100 {
+            assert!(giver.give(item).await);
+        }
+    });
+    for item in 0..100 {
+        assert_eq!(taker.take().await, Some(item));
+    }
+    making.await.unwrap();
+    assert_eq!(taker.take().await, None);
+}
+
+#[tokio::test]
+async fn what_is_not_taken_can_be_taken_back() {
+    let (giver, taker) = pair();
+    assert!(giver.give(1).await);
+    assert_eq!(giver.take_back(), Some(1));
+    let asking = tokio::spawn(async move { taker.take().await });
+    assert!(giver.wanted().await, "the taker found nothing");
+    assert!(giver.give(2).await);
+    assert_eq!(asking.await.unwrap(), Some(2));
+}
+
+#[tokio::test]
+async fn the_giver_notices_that_nobody_takes_any_more() {
+    let (giver, taker) = pair();
+    assert!(giver.give(1).await);
+    let waiting = tokio::spawn(async move {
+        assert!(!giver.give(2).await);
+        giver.gone().await;
+        giver
+    });
+    drop(taker);
+    let giver = waiting.await.unwrap();
+    assert_eq!(giver.take_back(), None, "what nobody takes is dropped at once");
+    giver.put(3);
+}
+
+#[tokio::test]
+async fn it_ends_with_the_last_giver() {
+    let (giver, taker) = pair::<u8>();
+    drop(giver.clone());
+    assert!(giver.give(1).await);
+    drop(giver);
+    assert_eq!((taker.take().await, taker.take().await), (Some(1), None));
+}
