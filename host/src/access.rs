@@ -22,7 +22,7 @@ use subtle::ConstantTimeEq as _;
 use crate::manifest::{Manifest, Role, TokenHash};
 
 pub use places::{Full, Place, Places};
-pub use token::Token;
+pub use token::{Token, random};
 
 /// Name of a caller without a token.
 const ANONYMOUS: &str = "anonymous";
@@ -53,6 +53,11 @@ impl Principal {
     /// Whoever has no token.
     pub(crate) fn anonymous(share_percent: u32) -> Self {
         Self { name: ANONYMOUS.into(), role: Role::Reader, share_percent, index: 0 }
+    }
+
+    /// Its number among the principals of this host, from 0.
+    pub fn index(&self) -> usize {
+        self.index
     }
 
     /// How much of a limit it may take alone; at least 1.

@@ -2,19 +2,22 @@
 //!
 //! A call goes through [`Agent`]: `quarantine` may turn it away, `queue` lets it in when its reserve is granted, `live`
 //! makes a fresh instance that `limiter`, `clock`, `output` and `state` hold in bounds, `calls` and `read` run it, and
-//! `outcome` names what came of it. Components come from `shelf`, which has `compile` make what `cache` does not hold.
+//! `outcome` names what came of it. Components come from `shelf`, which has `compile` make what `cache` does not hold. What
+//! a guest says meanwhile goes to `feedback`, and what it says has changed to `changes`; `watch` looks for itself.
 //!
 //! Invariants: no instance serves two callers; nothing that failed is used again; whatever a guest can make the host hold
 //! is charged before it is held.
 
 mod cache;
 mod calls;
+pub mod changes;
 mod clock;
 mod compile;
 mod compile_child;
 pub mod contract;
 mod engine;
 mod failure;
+pub mod feedback;
 mod fit;
 mod limiter;
 mod live;
@@ -28,6 +31,7 @@ mod shelf;
 mod state;
 mod stats;
 mod trial;
+mod watch;
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -36,6 +40,8 @@ use stockade_ledger::{Account, Charge};
 
 use crate::manifest::AgentSpec;
 use crate::registry::Entry;
+use changes::Changes;
+use feedback::Feedback;
 use outcome::Scene;
 use quarantine::Quarantine;
 use queue::{Door, LineId};
@@ -45,14 +51,15 @@ use stats::Stats;
 pub use calls::Called;
 pub use compile_child::{ChildLimits, Optimise, compile_child};
 pub use failure::{Failure, Limit, LimitName, Unit};
-pub use read::{CHUNK_BYTES_MAX, Read};
+pub use read::{CHUNK_BYTES_MAX, Plan, Read, Use};
 pub use roster::{Agents, Terms, precompile};
 pub use stats::Figures;
+pub use watch::WatchError;
 
 /// Guest memory a call is guaranteed, unless the manifest or the component asks for more.
 const RESERVE_BYTES_DEFAULT: u64 = 2 << 20;
 
-/// Who calls, as far as a guest may know it: what `host.request` answers.
+/// Who calls, as far as a guest may know it: what `host.request` answers; and who listens to what the guest says.
 #[derive(Debug, Clone)]
 pub struct Caller {
     /// Name of the token, else `anonymous`.
@@ -65,6 +72,8 @@ pub struct Caller {
     pub answers: Vec<(String, String)>,
     /// The state of that earlier result.
     pub state: Option<String>,
+    /// Who follows the call.
+    pub feedback: Option<Feedback>,
 }
 
 /// Bytes copied out of a guest, with the charge that pays for them until they are dropped.
@@ -89,6 +98,7 @@ pub struct Agent {
     growth: Account,
     /// Pays for chunks on their way to a client.
     replies: Account,
+    changes: Changes,
     quarantine: Quarantine,
     stats: Stats,
 }
@@ -113,6 +123,14 @@ enum Standing {
     Loading,
     Ready(Arc<Offer>),
     Refused(Arc<str>),
+}
+
+impl Caller {
+    /// A caller of whom nothing is known but this.
+    pub fn new(principal: Arc<str>, protocol_version: &'static str) -> Self {
+        let (capabilities, answers) = (Vec::new(), Vec::new());
+        Self { principal, protocol_version, capabilities, answers, state: None, feedback: None }
+    }
 }
 
 impl Agent {

@@ -8,9 +8,11 @@
 //!
 //! - `listen`: accept, seats, the hyper loop, drain. `socket`: the stream below hyper: charged heads, ended stalls.
 //! - `route`: the one table of paths. `gate`: Host, Origin and what browsers need. `identify`: who asks.
-//! - `post`: an MCP message. `body`: its bytes. `health`: `/livez`, `/readyz`. `status`: what operators see.
+//! - `post`: an MCP message, or a stream to hear of more. `accept`: what may come back. `body`: its bytes. `reply`: the answer.
+//! - `resource`, `range`: a resource as plain bytes. `health`: `/livez`, `/readyz`. `status`: what operators see.
 //! - `ask`: the other side, for the command line: a question to a running host.
 
+mod accept;
 pub mod ask;
 mod body;
 mod gate;
@@ -18,6 +20,9 @@ mod health;
 mod identify;
 mod listen;
 mod post;
+mod range;
+mod reply;
+mod resource;
 mod route;
 mod socket;
 mod status;
@@ -27,10 +32,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use stockade_ledger::Account;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use crate::Listeners;
-use crate::access::Access;
+use crate::access::{Access, Places};
 use crate::agent::Agents;
 use crate::manifest::{HttpLimits, Manifest};
 use crate::mcp;
@@ -46,6 +51,8 @@ pub struct Settings {
     gate: gate::Gate,
     access: Access,
     limits: HttpLimits,
+    /// Whether the transport of 2024-11-05 is served.
+    sse: bool,
     drain: std::time::Duration,
     /// Pays for heads and bodies of requests.
     requests: Account,
@@ -59,6 +66,7 @@ impl Settings {
             gate: gate::Gate::new(&manifest.hosts, &manifest.origins),
             access,
             limits: manifest.http,
+            sse: manifest.transports.sse,
             drain: manifest.drain,
             requests: accounts.requests.clone(),
             health: accounts.health.clone(),
@@ -68,10 +76,10 @@ impl Settings {
 
 /// What all requests share.
 struct App {
-    mcp: mcp::Service,
+    mcp: Arc<mcp::Service>,
     agents: Agents,
     settings: Settings,
-    in_flight: Arc<Semaphore>,
+    in_flight: Places,
     draining: AtomicBool,
 }
 
@@ -88,7 +96,7 @@ enum Audience {
 /// manifest's `drain`, closes what is left and returns.
 pub async fn serve(
     listeners: Listeners,
-    service: mcp::Service,
+    service: Arc<mcp::Service>,
     agents: Agents,
     settings: Settings,
     shutdown: impl Future<Output = ()>,
@@ -96,7 +104,7 @@ pub async fn serve(
     let app = Arc::new(App {
         mcp: service,
         agents,
-        in_flight: Arc::new(Semaphore::new(settings.limits.in_flight as usize)),
+        in_flight: Places::new("in-flight", "requests", settings.limits.in_flight),
         settings,
         draining: AtomicBool::new(false),
     });
@@ -104,6 +112,8 @@ pub async fn serve(
     let shutdown = async {
         shutdown.await;
         app.draining.store(true, Ordering::Relaxed);
+        // Streams would outlast any drain: they end with a last word instead.
+        app.mcp.close();
         stop.send_replace(true);
     };
     let public = app.listen(listeners.public, Audience::Public, stopped.clone());

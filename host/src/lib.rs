@@ -44,6 +44,7 @@
 pub mod access;
 pub mod agent;
 pub mod cli;
+pub mod handover;
 pub mod http;
 pub mod manifest;
 pub mod mcp;
@@ -53,6 +54,7 @@ pub mod registry;
 use std::future::Future;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
@@ -79,7 +81,7 @@ pub struct Listeners {
 pub struct Host {
     accounts: Accounts,
     agents: Agents,
-    service: mcp::Service,
+    service: Arc<mcp::Service>,
     http: http::Settings,
 }
 
@@ -107,7 +109,7 @@ impl Host {
             principals: access.principals(),
         };
         let agents = Agents::new(&registry, &accounts, terms)?;
-        let service = mcp::Service::new(agents.clone(), &accounts, manifest.http);
+        let service = Arc::new(mcp::Service::new(agents.clone(), &accounts, manifest.http, manifest.transports)?);
         let http = http::Settings::new(manifest, access, &accounts);
         Ok(Self { accounts, agents, service, http })
     }
@@ -126,9 +128,12 @@ impl Host {
     pub async fn serve(self, listeners: Listeners, shutdown: impl Future<Output = ()>) {
         let agents = self.agents.clone();
         let loading = tokio::spawn(async move { agents.load().await });
+        let service = self.service.clone();
+        let tending = tokio::spawn(async move { service.tend().await });
         http::serve(listeners, self.service, self.agents, self.http, shutdown).await;
         // A compiling child ends with its task.
         loading.abort();
+        tending.abort();
     }
 }
 

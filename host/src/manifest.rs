@@ -22,6 +22,7 @@ mod table;
 mod text;
 mod time;
 mod tokens;
+mod transports;
 
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,7 @@ pub use name::{AgentName, NameError};
 pub use network::parse_address;
 pub use problem::{ManifestErrors, Place, Problem};
 pub use tokens::{NamePattern, Role, TOKEN_PREFIX, TOKENS_MAX, TokenHash, TokenSpec, parse_token_name};
+pub use transports::Transports;
 
 use detect::Surroundings;
 use problem::Findings;
@@ -67,6 +69,8 @@ pub struct Manifest {
     pub pressure: Pressure,
     /// Bounds of the HTTP side.
     pub http: HttpLimits,
+    /// Bounds of what clients may keep open.
+    pub transports: Transports,
     /// Bounds of compiling and of compiled code.
     pub compile: CompileLimits,
     /// Longest time a stop waits for running calls.
@@ -109,10 +113,12 @@ pub struct HttpLimits {
     pub depth: u32,
     /// Values (numbers, strings, literals, objects, arrays) in a JSON body.
     pub elements: u32,
-    /// Bytes of a reply's body, which is collected before it is sent.
+    /// Bytes of a reply's body, if it is collected before it is sent.
     pub reply: u64,
+    /// Bytes of a resource, which is sent while it is read.
+    pub stream_bytes_max: u64,
     /// Time without any byte of a reply taken by the client.
-    pub reply_stall: Duration,
+    pub stream_stall: Duration,
 }
 
 /// Bounds of compiling a component, which happens in a child process, and of keeping the result.

@@ -1,22 +1,28 @@
 //! The Model Context Protocol: one message in, one reply out.
 //!
 //! Knows every revision that is served and nothing about sockets: HTTP comes in as headers and bytes, and leaves as a
-//! status and bytes. A message is parsed once and borrowed all the way; a reply is written straight into a charged
-//! buffer. Never holds a guest's result longer than it takes to write it.
+//! status and bytes, or as a stream of them. A message is parsed once and borrowed all the way; a reply is written straight
+//! into a charged buffer. Never holds a guest's result longer than it takes to write it.
 //!
 //! # Layout, along one request's way
 //!
 //! - `parse`: bytes -> message, after bounds on its structure. `version`: which era it belongs to.
+//! - `exchange`: a request becomes a reply, or a stream of `events` once there is something to say before it.
 //! - `modern`: what 2026-07-28 demands of a request; `headers`, `mark`: the headers that repeat parts of the body.
-//! - `legacy`: the era of `initialize`, from 2024-11-05 to 2025-11-25, without sessions.
-//! - `request`: method and parameters -> one enum. `name`: names across agents, cursors.
+//! - `legacy`: the era of `initialize`, from 2024-11-05 to 2025-11-25, with its sessions, streams and batches.
+//! - `request`: method and parameters -> one enum. `call`: whom it is about. `name`: names across agents, cursors.
 //! - `list` and `page`, `read`, `tools`, `prompts`: what agents are asked for. `server`: what we say about ourselves.
+//! - `follow`: what a guest says while it runs. `notices`: what has changed. `questions`: what an agent wants to know first.
 //! - `view`, `stream`, `json`: the contract's types as JSON. `buffer`: where replies grow, under a charge.
 //! - `error`, `explain`: failures as JSON-RPC, and in words.
 
 pub mod buffer;
+mod call;
 mod error;
+mod events;
+mod exchange;
 mod explain;
+mod follow;
 mod headers;
 mod json;
 mod legacy;
@@ -24,10 +30,13 @@ mod list;
 mod mark;
 mod modern;
 mod name;
+mod notices;
 mod page;
 mod parse;
 mod prompts;
+mod questions;
 mod read;
+mod reply;
 mod request;
 mod server;
 mod stream;
@@ -36,27 +45,27 @@ mod version;
 mod view;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use stockade_ledger::Account;
+use stockade_ledger::{Account, Charge};
 
-use crate::access::Principal;
-use crate::agent::{Agent, Agents, Caller, Offer};
-use crate::manifest::HttpLimits;
+use crate::access::{Full, Place, Places, Principal};
+use crate::agent::{Agent, Agents, Failure};
+use crate::manifest::{HttpLimits, Transports};
 use crate::memory::Accounts;
 use buffer::{Buffer, Overflow};
+use call::{Endpoint, Target};
+use error::Error;
 pub use error::HostLimit;
-use error::{About, Error};
+pub use exchange::{Aborted, Outlet, Stream};
 pub use explain::amount;
-use name::Names;
-use parse::{Bounds, Malformed, Message};
-use request::{Capability, Completion, Reference, Request};
-use server::Meta;
-use version::Era;
+pub use legacy::SESSION;
+use parse::{Bounds, Malformed, Message, Parcel};
+pub use reply::{Body, Reply};
+pub use version::MODERN as NEWEST;
 
 /// What goes out when not even an error can be paid for.
 const NO_ROOM: &[u8] =
@@ -70,88 +79,108 @@ pub struct Service {
     agents: Agents,
     /// Pays for replies.
     replies: Account,
+    /// Pays for streams and for what waits in them.
+    streams: Account,
     /// Structure of a message.
     bounds: Bounds,
-    /// Bytes of one reply.
+    /// Bytes of one reply that is collected, and of one resource that is not.
     reply: u64,
+    stream_bytes_max: u64,
+    limits: Transports,
+    /// Streams that may be open.
+    places: Places,
     marks: mark::Marks,
+    modern: modern::State,
+    legacy: legacy::State,
 }
 
-/// One message of a client, with what HTTP knows about it.
+/// One POST of a client, with what HTTP knows about it.
 #[derive(Debug)]
-pub struct Post<'a> {
-    pub scope: Scope<'a>,
-    pub headers: &'a HeaderMap,
-    pub body: &'a [u8],
-    /// Who asks.
+pub struct Post {
+    pub scope: Scope,
+    pub headers: HeaderMap,
+    pub body: Buffer,
+    /// Pays for what is copied out of the body while it is answered.
+    pub copies: Charge,
     pub principal: Arc<Principal>,
+    pub accept: Accept,
+    /// Its place among the requests in flight, held as long as anything runs for it.
+    pub place: Arc<Place>,
 }
 
 /// Which endpoint was called.
-#[derive(Debug, Clone, Copy)]
-pub enum Scope<'a> {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
     /// `/mcp`: every agent.
     All,
     /// `/mcp/{agent}`: one agent as a server of its own.
-    One(&'a str),
+    One(Arc<str>),
 }
 
-/// What goes back. JSON, or nothing.
-#[derive(Debug)]
-pub struct Reply {
-    pub status: StatusCode,
-    pub retry_after: Option<Duration>,
-    /// Holds its charge until the last clone of it is dropped.
-    pub body: Bytes,
-}
-
-/// An agent that is loaded.
-#[derive(Clone)]
-struct Target {
-    agent: Arc<Agent>,
-    offer: Arc<Offer>,
-}
-
-/// A [`Scope`] whose agent was found.
-enum Endpoint {
-    Common,
-    Own(Target),
-}
-
-/// One request while it is being answered.
-struct Call<'a> {
-    service: &'a Service,
-    endpoint: &'a Endpoint,
-    era: Era,
-    caller: Arc<Caller>,
-    headers: &'a HeaderMap,
-    id: &'a RawValue,
+/// What a client takes as a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accept {
+    Json,
+    Events,
+    /// Both: JSON, unless there is something to say before the reply.
+    Either,
 }
 
 impl Service {
-    pub fn new(agents: Agents, accounts: &Accounts, limits: HttpLimits) -> Self {
-        let bounds = Bounds { depth: limits.depth, elements: limits.elements };
-        let replies = accounts.replies.clone();
-        Self { agents, replies, bounds, reply: limits.reply, marks: mark::Marks::default() }
+    pub fn new(agents: Agents, accounts: &Accounts, http: HttpLimits, limits: Transports) -> anyhow::Result<Self> {
+        let bounds = Bounds { depth: http.depth, elements: http.elements };
+        Ok(Self {
+            replies: accounts.replies.clone(),
+            streams: accounts.streams.clone(),
+            bounds,
+            reply: http.reply,
+            stream_bytes_max: http.stream_bytes_max,
+            places: Places::new("streams", "streams", limits.streams),
+            marks: mark::Marks::default(),
+            modern: modern::State::new(limits.input_wait)?,
+            legacy: legacy::State::new(&agents, accounts, limits),
+            limits,
+            agents,
+        })
     }
 
-    /// Answers one message. Dropping the future cancels whatever runs for it.
-    pub async fn answer(&self, post: Post<'_>) -> Reply {
-        let message = match parse::message(post.body, self.bounds) {
-            Ok(message) => message,
-            Err(Malformed { id, error }) => return self.fail(id, &error),
-        };
+    /// Answers one POST. Dropping the future cancels whatever runs for it.
+    pub async fn answer(self: &Arc<Self>, post: Post) -> Reply {
+        let (service, accept) = (self.clone(), post.accept);
+        let exchange =
+            exchange::Exchange::new(&self.streams, move |outlet| async move { service.run(&post, &outlet).await });
+        let reply = exchange.reply().await;
+        if accept == Accept::Events { reply.into_events(&self.streams) } else { reply }
+    }
+
+    /// Ends every stream and session that waits for something to happen, so that the host can stop.
+    pub fn close(&self) {
+        self.agents.changes().close();
+        self.legacy.close();
+    }
+
+    /// Does what is due from time to time, for as long as it is polled.
+    pub async fn tend(&self) {
+        tokio::join!(self.agents.changes().run(), self.agents.poll(), self.legacy.tend());
+    }
+
+    async fn run(self: &Arc<Self>, post: &Post, outlet: &Outlet) -> Reply {
+        let outlet = (post.accept != Accept::Json).then_some(outlet);
+        match parse::parcel(post.body.as_ref(), self.bounds, self.limits.batch) {
+            Ok(Parcel::One(message)) => self.message(post, message, outlet).await,
+            Ok(Parcel::Batch(messages)) => legacy::batch(self, post, &messages).await,
+            Err(Malformed { id, error }) => self.fail(id, &error),
+        }
+    }
+
+    async fn message(self: &Arc<Self>, post: &Post, message: Message<'_>, outlet: Option<&Outlet>) -> Reply {
         match message {
-            Message::Request { id, method, params } => match self.request(&post, id, &method, params).await {
-                Ok(body) => Reply { status: StatusCode::OK, retry_after: None, body: body.into_bytes() },
+            Message::Request { id, method, params } => match self.request(post, id, &method, params, outlet).await {
+                Ok(reply) => reply,
                 Err(error) => self.fail(Some(id), &error),
             },
-            // Nothing that clients may notify us of changes anything: there are no sessions to open or to cancel in.
-            Message::Notification { method } => {
-                tracing::trace!(%method, "notification");
-                Reply { status: StatusCode::ACCEPTED, retry_after: None, body: Bytes::new() }
-            }
-            Message::Response => Reply { status: StatusCode::ACCEPTED, retry_after: None, body: Bytes::new() },
+            Message::Notification { method, params } => legacy::notified(self, post, &method, params),
+            Message::Response { id, result } => legacy::answered(self, post, id, result),
         }
     }
 
@@ -165,41 +194,68 @@ impl Service {
         self.fail(None, &Error::refused(limit))
     }
 
+    /// A refusal because everything a principal may have is taken.
+    pub fn refuse_full(&self, full: &Full) -> Reply {
+        self.fail(None, &Error::full(full))
+    }
+
+    /// Why a resource cannot be read, to a client that speaks no MCP.
+    pub fn refuse_read(&self, failure: Failure, agent: &Agent, uri: &str) -> Reply {
+        let version = agent.offer().map(|offer| offer.version.clone()).unwrap_or_default();
+        let agent = error::Agent { name: agent.name().into(), version };
+        self.fail(None, &Error::of_plain_read(failure, uri, &agent))
+    }
+
+    /// A resource is too long for any stream.
+    pub fn refuse_long(&self, agent: &Agent, size: u64) -> Reply {
+        let agent = error::Agent { name: agent.name().into(), version: "".into() };
+        self.fail(None, &Error::too_long(self.stream_bytes_max, size, &agent).with_status(StatusCode::BAD_GATEWAY))
+    }
+
+    /// A place among the streams.
+    ///
+    /// # Errors
+    ///
+    /// The refusal, when there is none.
+    pub fn stream_place(&self, principal: &Arc<Principal>) -> Result<Place, Reply> {
+        self.places.take(principal).map_err(|full| self.refuse_full(&full))
+    }
+
+    /// Bytes that a stream may have.
+    pub fn stream_bytes_max(&self) -> u64 {
+        self.stream_bytes_max
+    }
+
+    /// What pays for streams.
+    pub fn streams_account(&self) -> &Account {
+        &self.streams
+    }
+
     /// A refusal by the ledger, before a message was read.
     pub fn refuse_unpaid(&self, refusal: &stockade_ledger::Refusal) -> Reply {
         self.fail(None, &Error::unpaid(refusal))
     }
 
     async fn request(
-        &self,
-        post: &Post<'_>,
+        self: &Arc<Self>,
+        post: &Post,
         id: &RawValue,
         method: &str,
         params: Option<&RawValue>,
-    ) -> Result<Buffer, Error> {
-        let endpoint = &self.endpoint(post.scope)?;
+        outlet: Option<&Outlet>,
+    ) -> Result<Reply, Error> {
+        let endpoint = &self.endpoint(&post.scope)?;
         let meta = modern::RequestMeta::read(params)?;
-        let header = headers::value(post.headers, &headers::VERSION)?;
-        let era = if meta.is_modern(header, method) { Era::Modern } else { Era::Legacy };
-        let version = match era {
-            Era::Modern => version::MODERN,
-            Era::Legacy => legacy::version(&meta, header, method)?,
-        };
-        let caller = Caller {
-            principal: post.principal.name.clone(),
-            protocol_version: version,
-            capabilities: Vec::new(),
-            answers: Vec::new(),
-            state: None,
-        };
-        let call = Call { service: self, endpoint, era, caller: caller.into(), headers: post.headers, id };
-        match era {
-            Era::Modern => modern::serve(call, &meta, header, method, params).await,
-            Era::Legacy => legacy::serve(call, method, params).await.map_err(Error::on_legacy_wire),
+        let header = headers::value(&post.headers, &headers::VERSION)?;
+        let asked = Asked { id, method, params, outlet };
+        if meta.is_modern(header, method) {
+            modern::serve(self, post, endpoint, &meta, header, &asked).await
+        } else {
+            legacy::serve(self, post, endpoint, &meta, header, &asked).await.map_err(Error::on_legacy_wire)
         }
     }
 
-    fn endpoint(&self, scope: Scope<'_>) -> Result<Endpoint, Error> {
+    fn endpoint(&self, scope: &Scope) -> Result<Endpoint, Error> {
         let Scope::One(name) = scope else { return Ok(Endpoint::Common) };
         let agent = self.agents.get(name).ok_or_else(|| Error::no_agent(name, &self.known_agents()))?;
         Ok(Endpoint::Own(Target::of(agent)?))
@@ -217,9 +273,9 @@ impl Service {
         // What cannot be said because it is too long can still be said to be too long.
         let said = self.error_reply(id, error).or_else(|full| self.error_reply(id, &Error::overflow(full, None)));
         said.unwrap_or_else(|_| Reply {
-            status: StatusCode::SERVICE_UNAVAILABLE,
             retry_after: Some(error::RETRY_AFTER),
-            body: Bytes::from_static(NO_ROOM),
+            body: Body::Whole(Bytes::from_static(NO_ROOM)),
+            ..Reply::empty(StatusCode::SERVICE_UNAVAILABLE)
         })
     }
 
@@ -233,7 +289,8 @@ impl Service {
         }
         let mut buffer = self.buffer();
         put(&mut buffer, &ErrorReply { jsonrpc: "2.0", id, error: &error.body })?;
-        Ok(Reply { status: error.status, retry_after: error.retry_after, body: buffer.into_bytes() })
+        let body = Body::Whole(buffer.into_bytes());
+        Ok(Reply { retry_after: error.retry_after, body, ..Reply::empty(error.status) })
     }
 
     fn buffer(&self) -> Buffer {
@@ -241,121 +298,19 @@ impl Service {
     }
 }
 
+/// A request as it was read, and where news of it go.
+struct Asked<'a> {
+    id: &'a RawValue,
+    method: &'a str,
+    params: Option<&'a RawValue>,
+    outlet: Option<&'a Outlet>,
+}
+
 /// Writes `value` as JSON.
 fn put<T: Serialize>(buffer: &mut Buffer, value: &T) -> Result<(), Overflow> {
     serde_json::to_writer(&mut *buffer, value).map_err(|_| {
         buffer.overflow().expect("what is written has only string keys, so nothing but the buffer can fail")
     })
-}
-
-impl Target {
-    /// The agent, if it is loaded; else why it cannot even be asked.
-    fn of(agent: &Arc<Agent>) -> Result<Self, Error> {
-        match agent.offer() {
-            Ok(offer) => Ok(Self { agent: agent.clone(), offer }),
-            Err(failure) => {
-                let agent = error::Agent { name: agent.name().into(), version: "".into() };
-                Err(Error::of(failure, Era::Modern, About::Other, &agent))
-            }
-        }
-    }
-
-    /// As errors name it.
-    fn identity(&self) -> error::Agent {
-        error::Agent { name: self.agent.name().into(), version: self.offer.version.clone() }
-    }
-}
-
-impl<'a> Call<'a> {
-    /// Answers what is asked of agents.
-    async fn dispatch(&self, method: &str, request: Request<'_>) -> Result<Buffer, Error> {
-        if !self.is_served(request.capability()) {
-            return Err(Error::method_not_found(method));
-        }
-        match request {
-            Request::List(list, cursor) => list::answer(self, list, cursor.as_deref()).await,
-            Request::Read { uri } => read::answer(self, &uri).await,
-            Request::CallTool { name, arguments } => tools::answer(self, &name, arguments).await,
-            Request::GetPrompt { name, arguments } => prompts::get(self, &name, arguments).await,
-            Request::Complete(completion) => prompts::complete(self, &completion).await,
-        }
-    }
-
-    /// Whether anybody here has the capability. An agent that is not loaded may have it.
-    fn is_served(&self, capability: Capability) -> bool {
-        let may_have = |agent: &Arc<Agent>| agent.offer().map_or(true, |offer| capability.is_of(&offer));
-        match self.endpoint {
-            Endpoint::Own(target) => capability.is_of(&target.offer),
-            Endpoint::Common => self.service.agents.all().any(may_have),
-        }
-    }
-
-    /// Every loaded agent of this endpoint.
-    fn targets(&self) -> Vec<Target> {
-        match self.endpoint {
-            Endpoint::Own(target) => vec![target.clone()],
-            Endpoint::Common => self.service.agents.all().filter_map(|agent| Target::of(agent).ok()).collect(),
-        }
-    }
-
-    /// The agent of a tool or prompt, and its own name for it.
-    fn named<'n>(&self, what: &str, shown: &'n str) -> Result<(Target, &'n str), Error> {
-        if let Endpoint::Own(target) = self.endpoint {
-            return Ok((target.clone(), shown));
-        }
-        let (agent, name) = name::split_name(shown)
-            .ok_or_else(|| Error::unknown(what, shown, ": here names look like `agent__name`"))?;
-        let agent = self.service.agents.get(agent).ok_or_else(|| Error::unknown(what, shown, ": no such agent"))?;
-        Ok((Target::of(agent)?, name))
-    }
-
-    /// The agent of a resource or template, and its own URI for it.
-    fn located<'n>(&self, shown: &'n str) -> Result<(Target, &'n str), Error> {
-        if let Endpoint::Own(target) = self.endpoint {
-            return Ok((target.clone(), shown));
-        }
-        let unknown = |why| Error::unknown_resource(self.era, shown, why);
-        let (agent, uri) = name::split_uri(shown).ok_or_else(|| unknown("here URIs look like `agent+uri`"))?;
-        let agent = self.service.agents.get(agent).ok_or_else(|| unknown("no such agent"))?;
-        Ok((Target::of(agent)?, uri))
-    }
-
-    /// How this endpoint shows the names of `target`.
-    fn names<'t>(&self, target: &'t Target) -> Names<'t> {
-        let agent = matches!(self.endpoint, Endpoint::Common).then(|| target.agent.name());
-        Names { agent }
-    }
-
-    /// The `_meta` every result of this era has.
-    fn meta(&self) -> Meta<'a> {
-        let server_info = match self.era {
-            Era::Modern => Some(server::Implementation::brief(self.endpoint)),
-            Era::Legacy => None,
-        };
-        Meta { server_info, ..Meta::default() }
-    }
-
-    /// The `resultType` of a result of this era.
-    fn result_type(&self) -> Option<&'static str> {
-        (self.era == Era::Modern).then_some("complete")
-    }
-
-    /// A reply up to where the result begins.
-    fn open(&self) -> Result<Buffer, Overflow> {
-        let mut buffer = self.service.buffer();
-        buffer.extend(br#"{"jsonrpc":"2.0","id":"#)?;
-        buffer.extend(self.id.get().as_bytes())?;
-        buffer.extend(br#","result":"#)?;
-        Ok(buffer)
-    }
-
-    /// A whole reply.
-    fn reply<T: Serialize>(&self, result: &T) -> Result<Buffer, Overflow> {
-        let mut buffer = self.open()?;
-        put(&mut buffer, result)?;
-        buffer.extend(b"}")?;
-        Ok(buffer)
-    }
 }
 
 #[cfg(test)]

@@ -42,6 +42,10 @@ pub struct Accounts {
     pub replies: Account,
     /// Calls that wait for their turn.
     pub queues: Account,
+    /// Sessions of clients, and what they are subscribed to.
+    pub sessions: Account,
+    /// Open streams: what their clients listen for, and what waits to be sent to them.
+    pub streams: Account,
     /// Holds the process itself; opened so that nobody else can borrow what it takes.
     pub native: Account,
     /// Answers of the health endpoints, which must go out when nothing else can.
@@ -71,6 +75,8 @@ impl Accounts {
             copies: account("copies", percent::COPIES, 0)?,
             replies: account("replies", percent::REPLIES, 0)?,
             queues: account("queues", percent::OTHERS, 0)?,
+            sessions: account("sessions", percent::OTHERS, 0)?,
+            streams: account("streams", percent::OTHERS, 0)?,
             ledger,
         })
     }

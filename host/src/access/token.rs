@@ -23,9 +23,7 @@ impl Token {
     /// # Errors
     /// When the kernel has none.
     pub fn fresh() -> anyhow::Result<Self> {
-        let mut random = [0; RANDOM_BYTES];
-        let given = getrandom(&mut random, GetRandomFlags::empty()).context("the system gives no random bytes")?;
-        anyhow::ensure!(given == RANDOM_BYTES, "the system gives too few random bytes");
+        let random = random::<RANDOM_BYTES>()?;
         Ok(Self(format!("{TOKEN_PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(random))))
     }
 
@@ -50,6 +48,17 @@ impl fmt::Debug for Token {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("Token")
     }
+}
+
+/// Bytes that nobody can guess, from the kernel.
+///
+/// # Errors
+/// When the kernel has none.
+pub fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    let given = getrandom(&mut bytes, GetRandomFlags::empty()).context("the system gives no random bytes")?;
+    anyhow::ensure!(given == N, "the system gives too few random bytes");
+    Ok(bytes)
 }
 
 /// sha256 of a token's text.

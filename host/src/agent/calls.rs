@@ -9,15 +9,20 @@ use stockade_ledger::Charge;
 use super::contract::{
     self, PromptPage, PromptResult, Reference, ResourcePage, Suggestions, TemplatePage, ToolPage, ToolResult,
 };
-use super::failure::{Failure, Limit, LimitName, Unit};
+use super::failure::{
+    Failure, KEY_BYTES_MAX, Limit, LimitName, QUESTION_BYTES_MAX, QUESTIONS_MAX, STATE_BYTES_MAX, Unit,
+};
 use super::live::{Live, Recipe};
 use super::outcome::Scene;
-use super::queue::{Closed, Need};
+use super::queue::Need;
 use super::stats::Cost;
 use super::{Agent, Caller, Charged};
 
 /// Bytes of a cursor, of a list or of a read.
 pub(super) const CURSOR_BYTES_MAX: usize = 4 << 10;
+
+/// Bytes that the questions of an agent take besides their texts.
+const QUESTIONS_BYTES: u64 = 4 << 10;
 
 /// Bytes of a backtrace in the log.
 const TRACE_BYTES_MAX: usize = 4 << 10;
@@ -136,7 +141,14 @@ impl Agent {
             Ok(ticket) => ticket,
             Err(closed) => return Err(self.refused(self.scene().closed(&closed))),
         };
-        let recipe = Recipe { agent: &self.name, spec: self.spec(), reserve, growth: &self.growth, caller: by };
+        let recipe = Recipe {
+            agent: &self.name,
+            spec: self.spec(),
+            reserve,
+            growth: &self.growth,
+            caller: by,
+            changes: &self.changes,
+        };
         Live::new(&recipe, loaded, ticket).map_err(|error| {
             let cost = Cost { memory_peak: 0, cpu: Duration::ZERO, wall: Duration::ZERO };
             self.failed(by, "instantiate", &error, cost, String::new())
@@ -152,16 +164,44 @@ impl Agent {
         outcome: wasmtime::Result<Result<T, contract::Error>>,
     ) -> Called<T> {
         let cost = Cost { wall: began.elapsed(), ..live.cost() };
-        match self.judge(&live, what, cost, outcome) {
-            Ok(value) => {
-                let Live { store, ticket, .. } = live;
-                drop(store);
-                let mut ticket = ticket;
-                let copies = ticket.copies.bytes();
-                Ok(Charged { value, charge: ticket.copies.split(copies) })
-            }
+        let judged = self.judge(&live, what, cost, outcome);
+        let Live { store, mut ticket, .. } = live;
+        drop(store);
+        let copies = ticket.copies.bytes();
+        let charge = ticket.copies.split(copies);
+        match judged {
+            Ok(value) => Ok(Charged { value, charge }),
+            Err(Failure::Answered(contract::Error::InputRequired(asked))) => Err(self.asks(asked, charge)),
             Err(failure) => Err(failure),
         }
+    }
+
+    /// What an agent asks, if it may be asked; the charge for copies pays for it.
+    pub(super) fn asks(&self, asked: contract::InputRequired, mut charge: Charge) -> Failure {
+        use contract::InputRequest::{Elicitation, Roots, Sampling};
+        let length = |question: &contract::InputRequest| match question {
+            Elicitation(text) | Sampling(text) => text.len(),
+            Roots => 0,
+        };
+        let state = asked.state.as_ref().map_or(0, String::len);
+        let too_much = if asked.requests.len() > QUESTIONS_MAX {
+            format!("asks {} questions at once; at most {QUESTIONS_MAX} are allowed", asked.requests.len())
+        } else if let Some((key, _)) = asked.requests.iter().find(|(key, _)| key.len() > KEY_BYTES_MAX) {
+            format!("asks a question under a key of {} bytes; at most {KEY_BYTES_MAX} are allowed", key.len())
+        } else if let Some((_, long)) = asked.requests.iter().find(|(_, it)| length(it) > QUESTION_BYTES_MAX) {
+            format!("asks a question of {} bytes; at most {QUESTION_BYTES_MAX} are allowed", length(long))
+        } else if state > STATE_BYTES_MAX {
+            format!("wants a state of {state} bytes back; at most {STATE_BYTES_MAX} are allowed")
+        } else if asked.requests.is_empty() && asked.state.is_none() {
+            "needs input, and neither asks a question nor has a state".to_owned()
+        } else {
+            // Who asks may wait for a person: no longer than it must, it holds what it might have copied.
+            let held = asked.requests.iter().map(|(key, it)| key.len() + length(it)).sum::<usize>() + state;
+            let held = (held as u64 + QUESTIONS_BYTES).min(charge.bytes());
+            charge.shrink(charge.bytes() - held);
+            return Failure::Asks(Box::new(Charged { value: asked, charge }));
+        };
+        self.broke(too_much)
     }
 
     /// Judges one answer of a guest whose instance may live on.
@@ -228,7 +268,7 @@ impl Agent {
                 self.stats.broken();
                 tracing::warn!(agent = &*self.name, what, reason, trace = bounded(error), "contract broken");
             }
-            Failure::Answered(_) => unreachable!("an answer is not an error of the engine"),
+            Failure::Answered(_) | Failure::Asks(_) => unreachable!("an answer is not an error of the engine"),
         }
         failure
     }
@@ -241,13 +281,7 @@ impl Agent {
         self.scene().broken(reason)
     }
 
-    /// Charges a chunk that goes to the client. Until then the call's own charge for copies has paid for it.
-    pub(super) fn pay(&self, bytes: u64) -> Result<Charge, Failure> {
-        let full = |refusal| self.refused(self.scene().closed(&Closed::HostFull(refusal)));
-        self.replies.charge(bytes).map_err(full)
-    }
-
-    fn refused(&self, failure: Failure) -> Failure {
+    pub(super) fn refused(&self, failure: Failure) -> Failure {
         if let Failure::Refused(limit) = &failure {
             self.stats.refused(limit.limit);
             tracing::debug!(agent = &*self.name, limit = ?limit.limit, "call refused");
@@ -304,7 +338,7 @@ fn trimmed(error: contract::Error) -> contract::Error {
             E::MissingCapability(few)
         }
         E::Busy(_) => error,
-        // Not served yet, so what it asks for goes nowhere.
-        E::InputRequired(_) => E::InputRequired(contract::InputRequired { requests: Vec::new(), state: None }),
+        // Bounded and paid for by `asks`.
+        E::InputRequired(_) => error,
     }
 }

@@ -1,7 +1,7 @@
 //! Why a call has no result: the one error type of this room.
 //!
-//! Every limit a call can meet has a name here, and every way out of a call that is not a result is one of the four cases
-//! of [`Failure`]. Never holds a guest's backtrace: that goes to the log only.
+//! Every limit a call can meet has a name here, and every way out of a call that is not a result is one of the cases of
+//! [`Failure`]. Never holds a guest's backtrace: that goes to the log only.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,13 +9,25 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::contract;
+use super::Charged;
+use super::contract::{self, InputRequired};
+
+/// Questions an agent may ask at once, and bytes of the key of each.
+pub const QUESTIONS_MAX: usize = 16;
+pub const KEY_BYTES_MAX: usize = 128;
+
+/// Bytes of one question, and of the state an agent wants to have back.
+pub const QUESTION_BYTES_MAX: usize = 32 << 10;
+pub const STATE_BYTES_MAX: usize = 32 << 10;
 
 /// Why a call has no result.
 #[derive(Debug)]
 pub enum Failure {
     /// The agent answered with an error of the contract.
     Answered(contract::Error),
+    /// No failure: the agent wants to be asked again, with answers to these questions. Holds what it may and no more (see
+    /// [`QUESTIONS_MAX`]), and pays for it.
+    Asks(Box<Charged<InputRequired>>),
     /// The host did not let the guest run: full, busy, in quarantine, or not loaded. Worth trying again when
     /// [`Limit::retry_after_ms`] is set.
     Refused(Limit),
@@ -161,6 +173,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Answered(error) => write!(f, "the agent answered {error:?}"),
+            Self::Asks(asks) => write!(f, "the agent asks {} questions", asks.value.requests.len()),
             Self::Refused(limit) => write!(f, "refused: {limit}"),
             Self::Stopped(limit) => write!(f, "stopped: {limit}"),
             Self::Broken { reason, .. } => write!(f, "the contract was broken: {reason}"),

@@ -10,6 +10,7 @@ use wasmtime::component::Instance;
 use wasmtime::{Store, UpdateDeadline};
 
 use super::Caller;
+use super::changes::Changes;
 use super::clock::Clock;
 use super::limiter::Limiter;
 use super::queue::Ticket;
@@ -34,6 +35,7 @@ pub(super) struct Recipe<'a> {
     pub reserve: u64,
     pub growth: &'a Account,
     pub caller: &'a Arc<Caller>,
+    pub changes: &'a Changes,
 }
 
 impl Live {
@@ -43,10 +45,10 @@ impl Live {
     ///
     /// When a granted directory can no longer be opened.
     pub fn new(recipe: &Recipe<'_>, loaded: Arc<Loaded>, ticket: Ticket) -> wasmtime::Result<Self> {
-        let &Recipe { agent, spec, reserve, growth, caller } = recipe;
+        let &Recipe { agent, spec, reserve, growth, caller, changes } = recipe;
         let clock = Clock::new(spec.cpu, spec.deadline);
         let limiter = Limiter::new(spec.memory, reserve, growth.empty());
-        let state = State::new(agent.clone(), spec, limiter, caller.clone())?;
+        let state = State::new(agent.clone(), spec, limiter, caller.clone(), changes.clone())?;
         let mut store = Store::new(loaded.pre.engine(), state);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(usize::try_from(spec.copies).unwrap_or(usize::MAX));

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 const WAITER_BYTES: u64 = 512;
 
 /// How often waiters look for bytes that others than calls have given back.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// All lines, one per agent.
 #[derive(Debug, Clone)]
@@ -99,7 +99,7 @@ pub(super) enum Closed {
 
 impl Closed {
     /// Waiting cannot help.
-    fn for_ever(&self) -> bool {
+    pub fn for_ever(&self) -> bool {
         matches!(self, Self::HostFull(refusal) if refusal.kind == RefusalKind::Never)
     }
 }

@@ -1,26 +1,29 @@
 //! Reading a resource, chunk by chunk.
 //!
 //! Owns the loop between a guest that produces and a client that takes. The instance lives only while the client keeps up:
-//! after a stall, and every so many bytes, it is dropped, and the read goes on from the cursor in a fresh one. So a slow
-//! client holds neither an instance nor guest memory, and a guest that leaks is recycled.
+//! after a stall, and every so many bytes, it is dropped, and the read goes on from the cursor in a fresh one. What was made
+//! ahead for a client that stalls is dropped with it. So a slow client holds neither an instance nor guest memory nor
+//! chunks, and a guest that leaks is recycled.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc::{self, OwnedPermit};
+use stockade_ledger::Charge;
 
 use super::calls::{CURSOR_BYTES_MAX, on_guest};
-use super::contract::{Chunk, Position};
+use super::contract::{Chunk, Error, Position};
 use super::failure::Failure;
 use super::live::Live;
+use super::queue::{Closed, LOOK_AGAIN};
 use super::stats::Cost;
 use super::{Agent, Caller, Charged};
+use crate::handover::{self, Giver, Taker};
 
 /// Bytes of one chunk.
 pub const CHUNK_BYTES_MAX: u32 = 256 << 10;
 
-/// Chunks that may wait for the client.
-const CHUNKS_AHEAD: usize = 2;
+/// Bytes of a chunk for a client that has stalled; it doubles with every chunk the client takes in time.
+const CHUNK_BYTES_SLOW: u32 = 32 << 10;
 
 /// How long a client may stall before its instance is dropped.
 const STALL: Duration = Duration::from_millis(50);
@@ -39,56 +42,103 @@ const SMALL_CHUNKS_MAX: u32 = 256;
 /// Wall clock of all guest calls of one read together.
 const GUEST_TIME_MAX: Duration = Duration::from_secs(120);
 
+/// How a resource is read.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// Where to begin: at this byte, which not every agent can, or at the start.
+    pub offset: Option<u64>,
+    /// Most bytes to read; the last chunk may be longer.
+    pub bytes: u64,
+    pub use_as: Use,
+}
+
+/// What becomes of the bytes: decides how much is charged for each of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// They are sent as they are.
+    Raw,
+    /// They are written into JSON, as text or as base64, while they are still held.
+    Encoded,
+}
+
+impl Plan {
+    /// The whole resource, to be written as JSON.
+    pub const WHOLE: Self = Self { offset: None, bytes: u64::MAX, use_as: Use::Encoded };
+}
+
+impl Use {
+    /// Bytes to hold for a chunk of so many.
+    fn room(self, bytes: u64) -> u64 {
+        match self {
+            Self::Raw => bytes,
+            // Four bytes for each three, begun or whole.
+            Self::Encoded => bytes + bytes.div_ceil(3) * 4,
+        }
+    }
+}
+
 /// A resource being read. Dropping it stops the guest and returns everything it held.
 pub struct Read {
     agent: Arc<Agent>,
-    chunks: mpsc::Receiver<Result<Charged<Chunk>, Failure>>,
+    chunks: Taker<Result<Charged<Chunk>, Failure>>,
     /// The last chunk said that there is more.
     unfinished: bool,
 }
 
 impl Read {
-    /// The next chunk, or `None` after the last. The first one has a head.
+    /// The next chunk, or `None` after the last. The first one has a head. Its charge pays for the bytes and for what the
+    /// plan says they are used for.
     ///
     /// # Errors
     ///
     /// Whatever ends a call; and when the agent breaks the rules of reading. Nothing follows an error.
     pub async fn next(&mut self) -> Result<Option<Charged<Chunk>>, Failure> {
-        let received = self.chunks.recv().await;
-        if received.is_none() && self.unfinished {
+        let taken = self.chunks.take().await;
+        if taken.is_none() && self.unfinished {
             self.unfinished = false;
             return Err(self.agent.broke("`resources.read` was given up half-way"));
         }
-        self.unfinished = matches!(&received, Some(Ok(chunk)) if chunk.value.next.is_some());
-        received.transpose()
+        self.unfinished = matches!(&taken, Some(Ok(chunk)) if chunk.value.next.is_some());
+        taken.transpose()
     }
 }
 
 impl Agent {
-    /// Starts to read a resource. Runs ahead of the caller by two chunks at most.
-    pub fn read(self: &Arc<Self>, by: &Arc<Caller>, uri: &str) -> Read {
-        let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
-        let (agent, by, uri) = (self.clone(), by.clone(), uri.to_owned());
+    /// Starts to read a resource. Runs ahead of the caller by one chunk at most.
+    pub fn read(self: &Arc<Self>, by: &Arc<Caller>, uri: &str, plan: Plan) -> Read {
+        let (giver, chunks) = handover::pair();
+        let mut reading = Reading {
+            agent: self.clone(),
+            by: by.clone(),
+            uri: uri.to_owned(),
+            plan,
+            at: plan.offset.map_or(Position::Start, Position::Offset),
+            chunk_bytes: CHUNK_BYTES_MAX,
+            live: None,
+            since: 0,
+            loops: Loops::new(),
+            small_chunks: 0,
+            given: 0,
+            guest_time: Duration::ZERO,
+        };
         tokio::spawn(async move {
-            let gone = sender.clone();
-            let mut reading = Reading {
-                agent,
-                by,
-                uri,
-                at: Position::Start,
-                live: None,
-                since: 0,
-                loops: Loops::new(),
-                small_chunks: 0,
-                guest_time: Duration::ZERO,
-            };
             tokio::select! {
                 biased;
-                () = gone.closed() => {}
-                () = reading.run(sender) => {}
+                () = giver.gone() => {}
+                () = reading.run(&giver) => {}
             }
         });
         Read { agent: self.clone(), chunks, unfinished: true }
+    }
+
+    /// What a resource is, by its first chunk of at most `bytes`: for a look at its version or size.
+    ///
+    /// # Errors
+    ///
+    /// As [`Read::next`].
+    pub async fn look(self: &Arc<Self>, by: &Arc<Caller>, uri: &str) -> Result<Option<Charged<Chunk>>, Failure> {
+        let mut read = self.read(by, uri, Plan { offset: None, bytes: 1, use_as: Use::Raw });
+        read.next().await
     }
 }
 
@@ -96,46 +146,93 @@ struct Reading {
     agent: Arc<Agent>,
     by: Arc<Caller>,
     uri: String,
+    plan: Plan,
     at: Position,
+    /// Bytes to ask for next.
+    chunk_bytes: u32,
     live: Option<Live>,
     /// Bytes the instance has given.
     since: u64,
     loops: Loops,
     /// Chunks so far that were hardly worth a call.
     small_chunks: u32,
+    /// Bytes the client has taken.
+    given: u64,
     /// Wall clock of all guest calls so far.
     guest_time: Duration,
 }
 
-type Sender = mpsc::Sender<Result<Charged<Chunk>, Failure>>;
+/// What became of a chunk that was offered.
+enum Offer {
+    Taken,
+    Withdrawn,
+    /// Nobody will take it.
+    Gone,
+}
+
+type Chunks = Giver<Result<Charged<Chunk>, Failure>>;
 
 impl Reading {
-    async fn run(&mut self, sender: Sender) {
-        while let Some(permit) = self.room(&sender).await {
-            let answer = self.step().await;
-            let last = !matches!(&answer, Ok(chunk) if chunk.value.next.is_some());
-            permit.send(answer);
-            if last {
+    async fn run(&mut self, chunks: &Chunks) {
+        loop {
+            let chunk = match self.step().await {
+                Ok(chunk) => chunk,
+                Err(failure) => {
+                    chunks.give(Err(failure)).await;
+                    return;
+                }
+            };
+            let (bytes, next) = (chunk.value.bytes.len(), chunk.value.next.clone());
+            if next.is_none() {
+                // The last chunk needs no guest any more, however long it waits.
+                self.live = None;
+            }
+            chunks.put(Ok(chunk));
+            match self.wait(chunks).await {
+                Offer::Taken => {}
+                Offer::Withdrawn => continue,
+                Offer::Gone => return,
+            }
+            let Some(next) = next else { return };
+            if let Err(failure) = self.go_on(bytes, next) {
+                chunks.give(Err(failure)).await;
+                return;
+            }
+            if self.given >= self.plan.bytes {
+                // As much as was asked for: who wants no more drops us.
+                self.live = None;
+                chunks.gone().await;
                 return;
             }
         }
     }
 
-    /// Waits until the client can take a chunk: before the guest is asked for one. `None` when the client is gone.
-    async fn room(&mut self, sender: &Sender) -> Option<OwnedPermit<Result<Charged<Chunk>, Failure>>> {
-        let reserve = sender.clone().reserve_owned();
-        tokio::pin!(reserve);
-        match tokio::time::timeout(STALL, &mut reserve).await {
-            Ok(permit) => permit.ok(),
-            Err(_) => {
-                self.live = None;
-                reserve.await.ok()
+    /// Waits until the client has taken the chunk. After a stall neither the instance nor the chunk is kept; then it waits
+    /// until the client wants the chunk after all.
+    async fn wait(&mut self, chunks: &Chunks) -> Offer {
+        match tokio::time::timeout(STALL, chunks.taken()).await {
+            Ok(true) => {
+                self.chunk_bytes = (self.chunk_bytes * 2).min(CHUNK_BYTES_MAX);
+                return Offer::Taken;
             }
+            Ok(false) => return Offer::Gone,
+            Err(_) => {}
         }
+        self.live = None;
+        self.chunk_bytes = CHUNK_BYTES_SLOW;
+        match chunks.take_back() {
+            // Taken this very moment.
+            None => return Offer::Taken,
+            Some(withdrawn) => drop(withdrawn),
+        }
+        if chunks.wanted().await { Offer::Withdrawn } else { Offer::Gone }
     }
 
-    /// One chunk.
+    /// One chunk, from where the client is.
     async fn step(&mut self) -> Result<Charged<Chunk>, Failure> {
+        let rest = self.plan.bytes.saturating_sub(self.given).max(1);
+        let bytes = self.chunk_bytes.min(u32::try_from(rest).unwrap_or(u32::MAX));
+        let mut room = self.room(self.plan.use_as.room(bytes.into())).await?;
         if self.since >= RECYCLE_BYTES {
             self.live = None;
         }
@@ -147,26 +244,49 @@ impl Reading {
             }
         };
         let (began, cpu_before) = (Instant::now(), live.clock.cpu_total());
-        let outcome = on_guest!(live, resources.call_read(&self.uri, &self.at, CHUNK_BYTES_MAX));
+        let outcome = on_guest!(live, resources.call_read(&self.uri, &self.at, bytes));
         let cost = live.cost();
         let cost = Cost { cpu: cost.cpu.saturating_sub(cpu_before), wall: began.elapsed(), ..cost };
-        let chunk = self.agent.judge(&live, "resources.read", cost, outcome)?;
+        let chunk = match self.agent.judge(&live, "resources.read", cost, outcome) {
+            Ok(chunk) => chunk,
+            Err(Failure::Answered(Error::InputRequired(asked))) => {
+                let copies = live.ticket.copies.bytes();
+                return Err(self.agent.asks(asked, live.ticket.copies.split(copies)));
+            }
+            Err(failure) => return Err(failure),
+        };
         self.guest_time += cost.wall;
-        self.check(&chunk)?;
-        let charge = self.agent.pay(chunk.bytes.len() as u64)?;
-        self.since += chunk.bytes.len() as u64;
-        if let Some(next) = &chunk.next {
-            self.at = Position::Cursor(next.clone());
-            self.live = Some(live);
-        }
-        Ok(Charged { value: chunk, charge })
+        self.check(&chunk, bytes)?;
+        let given = chunk.bytes.len() as u64;
+        room.shrink(room.bytes() - self.plan.use_as.room(given));
+        self.since += given;
+        self.live = Some(live);
+        Ok(Charged { value: chunk, charge: room })
     }
 
-    /// The rules of reading (`resources.read` in the contract).
-    fn check(&mut self, chunk: &Chunk) -> Result<(), Failure> {
+    /// Charges a chunk before it is made. Where there is no room now it waits for some, as long as a call would wait for its
+    /// turn, and holding nothing but its cursor.
+    async fn room(&mut self, bytes: u64) -> Result<Charge, Failure> {
+        let deadline = Instant::now() + self.agent.spec().queue_wait;
+        loop {
+            let refusal = match self.agent.replies.charge(bytes) {
+                Ok(room) => return Ok(room),
+                Err(refusal) => refusal,
+            };
+            self.live = None;
+            let closed = Closed::HostFull(refusal);
+            if closed.for_ever() || Instant::now() >= deadline {
+                return Err(self.agent.refused(self.agent.scene().closed(&closed)));
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// The rules of reading that one chunk can break (`resources.read` in the contract).
+    fn check(&self, chunk: &Chunk, bytes_max: u32) -> Result<(), Failure> {
         let bytes = chunk.bytes.len();
-        if bytes > CHUNK_BYTES_MAX as usize {
-            return Err(self.broke(format!("a chunk of {bytes} bytes, where {CHUNK_BYTES_MAX} were asked for")));
+        if bytes > bytes_max as usize {
+            return Err(self.broke(format!("a chunk of {bytes} bytes, where {bytes_max} were asked for")));
         }
         let first = !matches!(self.at, Position::Cursor(_));
         if first != chunk.head.is_some() {
@@ -177,6 +297,23 @@ impl Reading {
             return Err(self.broke(format!("a media type and version of more than {HEAD_BYTES_MAX} bytes")));
         }
         let Some(next) = &chunk.next else { return Ok(()) };
+        if bytes == 0 {
+            return Err(self.broke("an empty chunk before the end"));
+        }
+        if next.len() > CURSOR_BYTES_MAX {
+            let length = next.len();
+            return Err(self.broke(format!("a cursor of {length} bytes; at most {CURSOR_BYTES_MAX} are allowed")));
+        }
+        if self.guest_time > GUEST_TIME_MAX {
+            let seconds = GUEST_TIME_MAX.as_secs();
+            return Err(self.broke(format!("more than {seconds} s of the agent's time for one read")));
+        }
+        Ok(())
+    }
+
+    /// Moves on to the cursor `next`, behind a chunk that was taken. The rules that only many chunks can break.
+    fn go_on(&mut self, bytes: usize, next: String) -> Result<(), Failure> {
+        self.given += bytes as u64;
         if bytes < SMALL_CHUNK_BYTES {
             self.small_chunks += 1;
         }
@@ -185,20 +322,10 @@ impl Reading {
                 self.broke(format!("more than {SMALL_CHUNKS_MAX} chunks of less than {SMALL_CHUNK_BYTES} bytes"))
             );
         }
-        if self.guest_time > GUEST_TIME_MAX {
-            let seconds = GUEST_TIME_MAX.as_secs();
-            return Err(self.broke(format!("more than {seconds} s of the agent's time for one read")));
-        }
-        if bytes == 0 {
-            return Err(self.broke("an empty chunk before the end"));
-        }
-        if next.len() > CURSOR_BYTES_MAX {
-            let length = next.len();
-            return Err(self.broke(format!("a cursor of {length} bytes; at most {CURSOR_BYTES_MAX} are allowed")));
-        }
-        if self.loops.closes_with(next) {
+        if self.loops.closes_with(&next) {
             return Err(self.broke("a cursor came twice"));
         }
+        self.at = Position::Cursor(next);
         Ok(())
     }
 

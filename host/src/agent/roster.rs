@@ -9,6 +9,7 @@ use std::time::Duration;
 use stockade_ledger::Spec;
 use tokio::task::JoinSet;
 
+use super::changes::{Changes, Kinds};
 use super::engine::{MEMORY_RESERVATION_BYTES, Pool};
 use super::quarantine::Quarantine;
 use super::queue::Door;
@@ -26,7 +27,7 @@ const INSTANCES_MAX: u64 = 1000;
 const TRIAL_MAX: Duration = Duration::from_secs(30);
 
 /// MCP revision that a guest is told of when the host itself calls.
-const OWN_REVISION: &str = "2026-07-28";
+pub(super) const OWN_REVISION: &str = "2026-07-28";
 
 /// What all agents share.
 #[derive(Debug, Clone)]
@@ -48,6 +49,7 @@ pub struct Agents(Arc<Inner>);
 
 struct Inner {
     by_name: BTreeMap<AgentName, Arc<Agent>>,
+    changes: Changes,
     settled: AtomicBool,
 }
 
@@ -64,6 +66,7 @@ impl Agents {
         let shelf = Arc::new(Shelf::new(pool, data, limits, program, code, compile)?);
         let (guests, copies) = (accounts.guests.clone(), accounts.copies.clone());
         let door = Door::new(guests, copies, accounts.queues.clone(), pool.instances);
+        let changes = Changes::default();
         let agent = |entry: &Arc<crate::registry::Entry>| {
             let spec = &entry.spec;
             // Nobody takes more than half of what guests may have beyond the reserves.
@@ -78,6 +81,7 @@ impl Agents {
                 line: door.line(spec.concurrency, spec.queue),
                 growth: accounts.guests.child(growth),
                 replies: accounts.replies.clone(),
+                changes: changes.clone(),
                 quarantine: Quarantine::new(principals),
                 stats: Stats::default(),
                 entry: entry.clone(),
@@ -85,7 +89,7 @@ impl Agents {
             (entry.name.clone(), Arc::new(agent))
         };
         let by_name = registry.entries().map(agent).collect();
-        Ok(Self(Arc::new(Inner { by_name, settled: AtomicBool::new(false) })))
+        Ok(Self(Arc::new(Inner { by_name, changes, settled: AtomicBool::new(false) })))
     }
 
     /// Loads all agents at once, compiling, one at a time, what was never compiled. An agent that cannot be loaded is
@@ -110,6 +114,11 @@ impl Agents {
 
     pub fn get(&self, name: &str) -> Option<&Arc<Agent>> {
         self.0.by_name.get(name)
+    }
+
+    /// Who hears of changes.
+    pub fn changes(&self) -> &Changes {
+        &self.0.changes
     }
 
     /// In the order of their names.
@@ -139,6 +148,7 @@ impl Agent {
             }
         };
         *self.standing.write().unwrap_or_else(PoisonError::into_inner) = standing;
+        self.changes.lists_changed(&self.name, Kinds::ALL);
     }
 
     /// Loads the component and puts it on trial.
@@ -149,13 +159,7 @@ impl Agent {
         if initial > cap {
             return Err(format!("it needs {initial} bytes of memory to start; its cap `memory` is {cap}"));
         }
-        let by = Arc::new(Caller {
-            principal: "host".into(),
-            protocol_version: OWN_REVISION,
-            capabilities: Vec::new(),
-            answers: Vec::new(),
-            state: None,
-        });
+        let by = Arc::new(Caller::new("host".into(), OWN_REVISION));
         let trial = async {
             let description = self.describe(&by).await?;
             self.check_names(&by).await?;

@@ -9,7 +9,9 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use super::Caller;
+use super::changes::{Changes, Kinds};
 use super::contract::stockade::agent::{host, types};
+use super::feedback::{LOG_MESSAGES_MAX, TEXT_BYTES_MAX};
 use super::limiter::Limiter;
 use super::output::Output;
 use crate::manifest::{Access, AgentSpec};
@@ -20,9 +22,8 @@ pub(super) const HANDLES_MAX: usize = 128;
 /// Random bytes one call of `wasi:random` may ask for.
 pub(super) const RANDOM_BYTES_MAX: u64 = 64 << 10;
 
-/// Log messages kept of one call, and bytes of each.
-const LOG_MESSAGES_MAX: u32 = 64;
-const LOG_MESSAGE_BYTES_MAX: usize = 4 << 10;
+/// Changes one call may announce. Each is a flag that costs us a look at who listens.
+const CHANGES_MAX: u32 = 1024;
 
 /// The data of a store.
 pub(super) struct State {
@@ -30,7 +31,9 @@ pub(super) struct State {
     pub output: Output,
     agent: Arc<str>,
     pub caller: Arc<Caller>,
+    changes: Changes,
     logged: u32,
+    announced: u32,
     wasi: WasiCtx,
     table: ResourceTable,
 }
@@ -39,7 +42,13 @@ impl State {
     /// # Errors
     ///
     /// When a granted directory can no longer be opened.
-    pub fn new(agent: Arc<str>, spec: &AgentSpec, limiter: Limiter, caller: Arc<Caller>) -> wasmtime::Result<Self> {
+    pub fn new(
+        agent: Arc<str>,
+        spec: &AgentSpec,
+        limiter: Limiter,
+        caller: Arc<Caller>,
+        changes: Changes,
+    ) -> wasmtime::Result<Self> {
         let output = Output::default();
         let mut wasi = WasiCtxBuilder::new();
         wasi.stdout(output.clone()).stderr(output.clone()).max_random_size(RANDOM_BYTES_MAX);
@@ -53,7 +62,8 @@ impl State {
         }
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES_MAX);
-        Ok(Self { limiter, output, agent, caller, logged: 0, wasi: wasi.build(), table })
+        let wasi = wasi.build();
+        Ok(Self { limiter, output, agent, caller, changes, logged: 0, announced: 0, wasi, table })
     }
 }
 
@@ -66,30 +76,43 @@ impl WasiView for State {
 impl types::Host for State {}
 
 impl host::Host for State {
-    /// Goes to the host's own log, at its debug level: a guest cannot fill an operator's log by itself.
+    /// Goes to whoever follows the call, and to the host's own log at its debug level: a guest cannot fill an operator's log
+    /// by itself.
     fn log(&mut self, level: host::Level, message: String) -> wasmtime::Result<()> {
         self.logged = self.logged.saturating_add(1);
         if self.logged <= LOG_MESSAGES_MAX {
-            let text = &message[..message.floor_char_boundary(LOG_MESSAGE_BYTES_MAX)];
+            let text = &message[..message.floor_char_boundary(TEXT_BYTES_MAX)];
             tracing::debug!(agent = &*self.agent, ?level, ?text, "guest log");
+        }
+        if let Some(feedback) = &self.caller.feedback {
+            feedback.log(level, message);
         }
         Ok(())
     }
 
-    /// No client can hear of it: replies are single JSON documents, without notifications before them.
-    fn progress(&mut self, done: f64, total: Option<f64>, _message: Option<String>) -> wasmtime::Result<()> {
-        tracing::trace!(agent = &*self.agent, done, total, "guest progress");
+    fn progress(&mut self, done: f64, total: Option<f64>, message: Option<String>) -> wasmtime::Result<()> {
+        if let Some(feedback) = &self.caller.feedback {
+            feedback.progress(done, total, message);
+        }
         Ok(())
     }
 
-    /// No client can have subscribed, so there is nobody to tell.
     fn changed(&mut self, what: host::Change) -> wasmtime::Result<()> {
-        tracing::trace!(agent = &*self.agent, ?what, "guest change");
+        self.announced = self.announced.saturating_add(1);
+        if self.announced > CHANGES_MAX {
+            return Ok(());
+        }
+        match what {
+            host::Change::Tools => self.changes.lists_changed(&self.agent, Kinds::TOOLS),
+            host::Change::Prompts => self.changes.lists_changed(&self.agent, Kinds::PROMPTS),
+            host::Change::Resources => self.changes.lists_changed(&self.agent, Kinds::RESOURCES),
+            host::Change::Resource(uri) => self.changes.resource_changed(&self.agent, &uri),
+        }
         Ok(())
     }
 
     fn request(&mut self) -> wasmtime::Result<host::RequestContext> {
-        let Caller { principal, protocol_version, capabilities, answers, state } = &*self.caller;
+        let Caller { principal, protocol_version, capabilities, answers, state, .. } = &*self.caller;
         Ok(host::RequestContext {
             principal: principal.to_string(),
             protocol_version: (*protocol_version).to_owned(),

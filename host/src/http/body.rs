@@ -16,7 +16,7 @@ pub struct Received {
     pub bytes: Buffer,
     /// Pays for what is copied out of the body while it is answered: a string with escapes, a prompt's arguments. All
     /// copies together are never longer than the body.
-    _copies: Charge,
+    pub copies: Charge,
 }
 
 /// How a body is bounded.
@@ -46,7 +46,7 @@ pub async fn read(headers: &HeaderMap, body: Body, bounds: Bounds, account: &Acc
     let reading = tokio::time::timeout(bounds.wait, collect(body, bounds.bytes, account));
     let bytes = reading.await.map_err(|_| Error::TooSlow)??;
     let copies = account.charge(bytes.len() as u64).map_err(Error::Refused)?;
-    Ok(Received { bytes, _copies: copies })
+    Ok(Received { bytes, copies })
 }
 
 async fn collect(mut body: Body, bytes_max: u64, account: &Account) -> Result<Buffer, Error> {

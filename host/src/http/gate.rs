@@ -100,7 +100,7 @@ impl Gate {
         };
         *response.status_mut() = StatusCode::NO_CONTENT;
         let given = response.headers_mut();
-        given.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
+        given.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST, GET, DELETE"));
         given.insert(ACCESS_CONTROL_MAX_AGE, PREFLIGHT_AGE_SECONDS);
         given.insert(ACCESS_CONTROL_ALLOW_HEADERS, allowed_headers(headers));
         admit(&mut response, page);

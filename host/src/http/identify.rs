@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::Response;
 use tokio::net::TcpListener;
 
-use super::{gate, post};
+use super::{gate, reply};
 use crate::access::{Access, Principal};
 use crate::mcp;
 
@@ -121,7 +121,7 @@ impl Unauthorized {
 
     /// The refusal, to go out before anything else of the request is read.
     pub fn refuse(self, service: &mcp::Service, page: gate::Page) -> Response {
-        let mut response = post::closing(service.refuse(StatusCode::UNAUTHORIZED, &self.to_string()), page);
+        let mut response = reply::closing(service.refuse(StatusCode::UNAUTHORIZED, &self.to_string()), page);
         response.headers_mut().insert(WWW_AUTHENTICATE, self.challenge());
         response
     }

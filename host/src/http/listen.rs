@@ -19,6 +19,7 @@ use stockade_ledger::Account;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use super::reply::Connection;
 use super::socket::{Head, Socket};
 use crate::manifest::HttpLimits;
 
@@ -128,10 +129,11 @@ fn connection(
     };
     let headers = usize::try_from(serving.limits.headers).unwrap_or(usize::MAX);
     let head = Arc::new(Head::new(&serving.heads));
-    let socket = Socket::new(stream, serving.limits.reply_stall, head.clone());
+    let socket = Socket::new(stream, serving.limits.stream_stall, head.clone());
     let routes = TowerToHyperService::new(routes);
-    let service = service_fn(move |request: hyper::Request<Incoming>| {
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         let in_request = head.begin();
+        request.extensions_mut().insert(Connection(head.clone()));
         let response = routes.call(request);
         async move {
             let response: Result<Response, Infallible> = response.await;

@@ -1,20 +1,23 @@
-//! One MCP message by POST: the checks that need no message, the body, the answer.
+//! One MCP message by POST: the checks that need no message, the body, the answer. And the two other verbs of MCP's paths:
+//! GET for the stream of a session, DELETE for its end.
 //!
-//! The place among the requests in flight is given back with the last byte of the reply, not with its first.
+//! The place among the requests in flight is given back with the last byte of the reply, not with its first; a stream of
+//! events has a place of another kind.
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::Request;
-use axum::http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{ALLOW, CONTENT_TYPE};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
-use bytes::Bytes;
-use tokio::sync::OwnedSemaphorePermit;
 
+use super::accept;
 use super::identify::identify;
+use super::reply::{Connection, Held, closing, plain, response};
 use super::route::{Admission, Desk};
 use super::{App, body, gate};
+use crate::access::{Place, Principal};
 use crate::agent::Unit;
 use crate::mcp::{HostLimit, Post, Reply, Scope, amount};
 
@@ -22,56 +25,110 @@ use crate::mcp::{HostLimit, Post, Reply, Scope, amount};
 const RETRY_AFTER_MS: u64 = 1_000;
 
 /// Answers a POST to an MCP endpoint.
-pub async fn answer(desk: &Desk, scope: Scope<'_>, request: Request) -> Response {
+pub async fn answer(desk: &Desk, scope: Scope, request: Request) -> Response {
+    let connection = request.extensions().get::<Connection>().cloned();
+    let (post, page) = match receive(desk, scope, request).await {
+        Ok(received) => received,
+        Err(refused) => return refused,
+    };
+    let place = Some(post.place.clone());
+    let reply = desk.app.mcp.answer(post).await;
+    response(reply, page, Held { connection, place })
+}
+
+/// Takes a message for a session of the transport of 2024-11-05.
+pub async fn deliver(desk: &Desk, scope: Scope, request: Request) -> Response {
+    let named = form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes());
+    let session = named.into_iter().find(|(key, _)| key == "sessionId").map(|(_, name)| name.into_owned());
+    match receive(desk, scope, request).await {
+        Ok((post, page)) => plain(desk.app.mcp.post_to_pair(&session.unwrap_or_default(), post), page),
+        Err(refused) => refused,
+    }
+}
+
+/// Opens the stream that a GET asks for.
+pub fn open(desk: &Desk, request: &Parts, open: impl FnOnce(&HeaderMap, &Arc<Principal>) -> Reply) -> Response {
+    let (principal, page) = match come_in(desk, request) {
+        Ok(who) => who,
+        Err(refused) => return *refused,
+    };
+    let reply = if accept::takes_events(&request.headers) {
+        open(&request.headers, &principal)
+    } else {
+        desk.app
+            .mcp
+            .refuse(StatusCode::METHOD_NOT_ALLOWED, "MCP is served by POST; a GET must accept text/event-stream")
+    };
+    let connection = request.extensions.get::<Connection>().cloned();
+    let not_allowed = reply.status == StatusCode::METHOD_NOT_ALLOWED;
+    let mut response = response(reply, page, Held { connection, place: None });
+    if not_allowed {
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST, GET, DELETE, OPTIONS"));
+    }
+    response
+}
+
+/// Ends the session that a DELETE names.
+pub fn end(desk: &Desk, scope: &Scope, request: &Parts) -> Response {
+    match come_in(desk, request) {
+        Ok((principal, page)) => plain(desk.app.mcp.end_session(scope, &request.headers, &principal), page),
+        Err(refused) => *refused,
+    }
+}
+
+/// Who asks, if they may come in at all.
+pub fn come_in(desk: &Desk, request: &Parts) -> Result<(Arc<Principal>, gate::Page), Box<Response>> {
+    let app = &desk.app;
+    let page = app.settings.gate.check(&request.uri, &request.headers);
+    let page = page.map_err(|denied| closing(app.mcp.refuse(StatusCode::FORBIDDEN, &denied.to_string()), None))?;
+    match identify(&app.settings.access, desk.reach, request) {
+        Ok(principal) if desk.admission == Admission::Open => Ok((principal, page)),
+        Ok(_) => Err(Box::new(closing(connections_full(app), page))),
+        Err(unauthorized) => Err(Box::new(unauthorized.refuse(&app.mcp, page))),
+    }
+}
+
+/// Reads a message, if it may come in and there is room for it.
+async fn receive(desk: &Desk, scope: Scope, request: Request) -> Result<(Post, gate::Page), Response> {
     let app = &desk.app;
     let (parts, body) = request.into_parts();
-    let page = match app.settings.gate.check(&parts.uri, &parts.headers) {
-        Ok(page) => page,
-        Err(denied) => return closing(app.mcp.refuse(StatusCode::FORBIDDEN, &denied.to_string()), None),
-    };
-    let principal = match identify(&app.settings.access, desk.reach, &parts) {
-        Ok(principal) => principal,
-        Err(unauthorized) => return unauthorized.refuse(&app.mcp, page),
-    };
-    let place = match admit(desk, &parts.headers) {
-        Ok(place) => place,
-        Err(reply) => return closing(reply, page),
+    let (principal, page) = come_in(desk, &parts).map_err(|refused| *refused)?;
+    let (accept, place) = match admit(app, &parts.headers, &principal) {
+        Ok(admitted) => admitted,
+        Err(reply) => return Err(closing(reply, page)),
     };
     let bounds = body::Bounds { bytes: app.settings.limits.body, wait: app.settings.limits.body_wait };
     let received = match body::read(&parts.headers, body, bounds, &app.settings.requests).await {
         Ok(received) => received,
-        Err(error) => return closing(refuse_body(app, error), page),
+        Err(error) => return Err(closing(refuse_body(app, error), page)),
     };
-    let post = Post { scope, headers: &parts.headers, body: received.bytes.as_ref(), principal };
-    let reply = app.mcp.answer(post).await;
-    response(Reply { body: keep(reply.body, place), ..reply }, page)
+    let body::Received { bytes, copies } = received;
+    let place = Arc::new(place);
+    let post = Post { scope, headers: parts.headers, body: bytes, copies, principal, accept, place };
+    Ok((post, page))
 }
 
 /// Takes a place in flight, if the request could be one of ours at all.
-fn admit(desk: &Desk, headers: &HeaderMap) -> Result<OwnedSemaphorePermit, Reply> {
-    let app = &desk.app;
-    if desk.admission == Admission::Full {
-        return Err(at_limit(app, "connections", "connections", app.settings.limits.connections));
-    }
+fn admit(app: &App, headers: &HeaderMap, principal: &Arc<Principal>) -> Result<(crate::mcp::Accept, Place), Reply> {
     if !is_json(headers) {
         let text = "the body must be JSON: send `content-type: application/json`";
         return Err(app.mcp.refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, text));
     }
-    if !accepts_json(headers) {
-        let text = "the reply is JSON: `accept` must allow application/json";
+    let Some(accept) = accept::of_post(headers) else {
+        let text = "the reply is JSON, or events: `accept` must allow application/json or text/event-stream";
         return Err(app.mcp.refuse(StatusCode::NOT_ACCEPTABLE, text));
-    }
-    let place = app.in_flight.clone().try_acquire_owned();
-    place.map_err(|_| at_limit(app, "in-flight", "requests", app.settings.limits.in_flight))
+    };
+    let place = app.in_flight.take(principal).map_err(|full| app.mcp.refuse_full(&full))?;
+    Ok((accept, place))
 }
 
-fn at_limit(app: &App, limit: &'static str, unit: &'static str, cap: u32) -> Reply {
-    let cap = u64::from(cap);
+fn connections_full(app: &App) -> Reply {
+    let cap = u64::from(app.settings.limits.connections);
     app.mcp.refuse_at_limit(HostLimit {
         agent: None,
         version: None,
-        limit,
-        unit,
+        limit: "connections",
+        unit: "connections",
         cap,
         used: cap,
         wanted: 1,
@@ -101,61 +158,6 @@ fn refuse_body(app: &App, error: body::Error) -> Reply {
 fn is_json(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
-}
-
-/// A client that says nothing takes anything. One that wants streams only would not understand us.
-fn accepts_json(headers: &HeaderMap) -> bool {
-    let mut ranges = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(','));
-    let is_json = |range: &str| {
-        let range = range.split(';').next().unwrap_or_default().trim();
-        ["application/json", "application/*", "*/*"].iter().any(|json| json.eq_ignore_ascii_case(range))
-    };
-    !headers.contains_key(ACCEPT) || ranges.any(is_json)
-}
-
-/// A reply as HTTP.
-pub fn response(reply: Reply, page: gate::Page) -> Response {
-    let Reply { status, retry_after, body } = reply;
-    let is_empty = body.is_empty();
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    if !is_empty {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    }
-    if let Some(after) = retry_after {
-        headers.insert(RETRY_AFTER, seconds(after).into());
-    }
-    if let Some(page) = page {
-        gate::admit(&mut response, page);
-    }
-    response
-}
-
-/// A reply to a request whose body nobody reads, after which the connection can only end.
-pub fn closing(reply: Reply, page: gate::Page) -> Response {
-    let mut response = response(reply, page);
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    response
-}
-
-/// In whole seconds, rounded up, at least one.
-fn seconds(after: Duration) -> u64 {
-    (after.as_millis() as u64).div_ceil(1000).max(1)
-}
-
-/// Ties a place to the bytes of a reply, wherever they wait to be sent.
-fn keep(body: Bytes, place: OwnedSemaphorePermit) -> Bytes {
-    struct Placed {
-        body: Bytes,
-        _place: OwnedSemaphorePermit,
-    }
-    impl AsRef<[u8]> for Placed {
-        fn as_ref(&self) -> &[u8] {
-            &self.body
-        }
-    }
-    Bytes::from_owner(Placed { body, _place: place })
 }
 
 #[cfg(test)]

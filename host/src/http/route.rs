@@ -2,7 +2,10 @@
 //!
 //! | Path | Public | Admin |
 //! |---|---|---|
-//! | `/mcp`, `/mcp/{agent}` | POST, and OPTIONS for browsers | – |
+//! | `/mcp`, `/mcp/{agent}` | POST; GET and DELETE for sessions, OPTIONS for browsers | – |
+//! | `/agents/{agent}/resources` | GET | – |
+//! | `/sse`, `/sse/{agent}` | GET, with `transports.sse` | – |
+//! | `/messages`, `/messages/{agent}` | POST, with `transports.sse` | – |
 //! | `/livez`, `/readyz` | GET | GET |
 //! | `/status` | – | GET, operators only |
 
@@ -17,7 +20,7 @@ use axum::response::Response;
 use axum::routing::{any, get};
 
 use super::identify::Reach;
-use super::{App, Audience, health, post, status};
+use super::{App, Audience, health, post, reply, resource, status};
 use crate::mcp::Scope;
 
 /// Whether the connection a request came on has a regular seat.
@@ -38,10 +41,20 @@ pub struct Desk {
 
 pub fn table(audience: Audience, desk: Desk) -> Router {
     let health = Router::new().route("/livez", get(health::livez)).route("/readyz", get(health::readyz));
-    let routes = match audience {
-        Audience::Public => health.route("/mcp", any(all)).route("/mcp/{agent}", any(one)),
+    let mut routes = match audience {
+        Audience::Public => health
+            .route("/mcp", any(all))
+            .route("/mcp/{agent}", any(one))
+            .route("/agents/{agent}/resources", any(resources)),
         Audience::Admin => health.route("/status", get(status::status)),
     };
+    if audience == Audience::Public && desk.app.settings.sse {
+        routes = routes
+            .route("/sse", any(stream_of_all))
+            .route("/sse/{agent}", any(stream_of_one))
+            .route("/messages", any(message_for_all))
+            .route("/messages/{agent}", any(message_for_one));
+    }
     routes.fallback(unknown).with_state(desk)
 }
 
@@ -49,22 +62,73 @@ async fn all(State(desk): State<Desk>, request: Request) -> Response {
     endpoint(desk, Scope::All, request).await
 }
 
-async fn one(State(desk): State<Desk>, Path(agent): Path<String>, request: Request) -> Response {
-    endpoint(desk, Scope::One(&agent), request).await
+async fn one(State(desk): State<Desk>, Path(agent): Path<Arc<str>>, request: Request) -> Response {
+    endpoint(desk, Scope::One(agent), request).await
 }
 
-async fn endpoint(desk: Desk, scope: Scope<'_>, request: Request) -> Response {
+async fn endpoint(desk: Desk, scope: Scope, request: Request) -> Response {
     match *request.method() {
         Method::POST => post::answer(&desk, scope, request).await,
-        Method::OPTIONS => desk.app.settings.gate.preflight(request.headers()),
-        // No stream to open and no session to end: 2026-07-28 has neither, and before it both were optional.
-        _ => {
-            let reply = desk.app.mcp.refuse(StatusCode::METHOD_NOT_ALLOWED, "MCP is served by POST alone");
-            let mut response = post::response(reply, None);
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST, OPTIONS"));
-            response
+        Method::GET => {
+            let service = desk.app.mcp.clone();
+            let (parts, _) = request.into_parts();
+            post::open(&desk, &parts, |headers, principal| service.open_stream(&scope, headers, principal))
         }
+        Method::DELETE => post::end(&desk, &scope, &request.into_parts().0),
+        Method::OPTIONS => desk.app.settings.gate.preflight(request.headers()),
+        _ => not_allowed(&desk, "MCP is served by POST, GET and DELETE", "POST, GET, DELETE, OPTIONS"),
     }
+}
+
+async fn resources(State(desk): State<Desk>, Path(agent): Path<String>, request: Request) -> Response {
+    match *request.method() {
+        Method::GET | Method::HEAD => resource::get(&desk, &agent, request).await,
+        Method::OPTIONS => desk.app.settings.gate.preflight(request.headers()),
+        _ => not_allowed(&desk, "resources are read by GET", "GET, HEAD, OPTIONS"),
+    }
+}
+
+async fn stream_of_all(State(desk): State<Desk>, request: Request) -> Response {
+    stream(&desk, &Scope::All, "/messages", request)
+}
+
+async fn stream_of_one(State(desk): State<Desk>, Path(agent): Path<Arc<str>>, request: Request) -> Response {
+    let messages = format!("/messages/{agent}");
+    stream(&desk, &Scope::One(agent), &messages, request)
+}
+
+fn stream(desk: &Desk, scope: &Scope, messages: &str, request: Request) -> Response {
+    match *request.method() {
+        Method::GET => {
+            let service = desk.app.mcp.clone();
+            let (parts, _) = request.into_parts();
+            post::open(desk, &parts, |_, principal| service.open_pair(scope, principal, messages))
+        }
+        Method::OPTIONS => desk.app.settings.gate.preflight(request.headers()),
+        _ => not_allowed(desk, "this path is a stream: GET it", "GET, OPTIONS"),
+    }
+}
+
+async fn message_for_all(State(desk): State<Desk>, request: Request) -> Response {
+    message(&desk, Scope::All, request).await
+}
+
+async fn message_for_one(State(desk): State<Desk>, Path(agent): Path<Arc<str>>, request: Request) -> Response {
+    message(&desk, Scope::One(agent), request).await
+}
+
+async fn message(desk: &Desk, scope: Scope, request: Request) -> Response {
+    match *request.method() {
+        Method::POST => post::deliver(desk, scope, request).await,
+        Method::OPTIONS => desk.app.settings.gate.preflight(request.headers()),
+        _ => not_allowed(desk, "messages are sent by POST", "POST, OPTIONS"),
+    }
+}
+
+fn not_allowed(desk: &Desk, text: &str, allowed: &'static str) -> Response {
+    let mut response = reply::plain(desk.app.mcp.refuse(StatusCode::METHOD_NOT_ALLOWED, text), None);
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    response
 }
 
 async fn unknown(uri: Uri) -> Response {

@@ -1,10 +1,12 @@
-//! The stream below hyper: charges the heads of requests, and ends a connection whose client takes nothing.
+//! The stream below hyper: charges the heads of requests, ends a connection whose client takes nothing, and resets one
+//! whose reply broke off.
 //!
 //! hyper collects a head in a buffer of its own. [`Head`] charges those bytes as they arrive and keeps the charge until
 //! the request is answered, so that many slow heads cannot add up to memory nobody counts. Bodies charge themselves.
 
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -27,7 +29,10 @@ pub struct Socket {
 
 /// The head that is arriving on a connection, shared by the socket below hyper and the service above it.
 #[derive(Debug)]
-pub struct Head(Mutex<Arriving>);
+pub struct Head {
+    arriving: Mutex<Arriving>,
+    aborted: AtomicBool,
+}
 
 #[derive(Debug)]
 struct Arriving {
@@ -44,7 +49,8 @@ pub struct InRequest {
 
 impl Head {
     pub fn new(account: &Account) -> Self {
-        Self(Mutex::new(Arriving { charge: account.empty(), in_request: false }))
+        let arriving = Mutex::new(Arriving { charge: account.empty(), in_request: false });
+        Self { arriving, aborted: AtomicBool::new(false) }
     }
 
     /// Called when a head is complete. What arrives until the end of the request is body.
@@ -53,6 +59,11 @@ impl Head {
         arriving.in_request = true;
         let bytes = arriving.charge.bytes();
         InRequest { head: self.clone(), _charge: arriving.charge.split(bytes) }
+    }
+
+    /// The reply broke off: the connection must not end as if it were whole, whatever version of HTTP the client speaks.
+    pub fn abort(&self) {
+        self.aborted.store(true, Ordering::Relaxed);
     }
 
     fn arrived(&self, bytes: u64) -> io::Result<()> {
@@ -65,7 +76,17 @@ impl Head {
     }
 
     fn lock(&self) -> MutexGuard<'_, Arriving> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.arriving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if self.head.aborted.load(Ordering::Relaxed)
+            && let Err(error) = self.stream.set_zero_linger()
+        {
+            tracing::debug!(%error, "cannot reset a connection");
+        }
     }
 }
 

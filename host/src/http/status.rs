@@ -11,8 +11,9 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::identify::{Unauthorized, identify};
+use super::reply::{closing, plain};
 use super::route::{Admission, Desk};
-use super::{App, gate, post};
+use super::{App, gate};
 use crate::agent::{Agent, Failure, LimitName};
 use crate::manifest::Role;
 use crate::mcp::Reply;
@@ -49,7 +50,7 @@ struct Row<'a> {
 /// Answers an operator.
 pub async fn status(State(desk): State<Desk>, request: Request) -> Response {
     let app = &desk.app;
-    let refuse = |status, text: &str| post::closing(app.mcp.refuse(status, text), NO_PAGE);
+    let refuse = |status, text: &str| closing(app.mcp.refuse(status, text), NO_PAGE);
     let (parts, _) = request.into_parts();
     if let Err(denied) = app.settings.gate.check(&parts.uri, &parts.headers) {
         return refuse(StatusCode::FORBIDDEN, &denied.to_string());
@@ -67,8 +68,8 @@ pub async fn status(State(desk): State<Desk>, request: Request) -> Response {
     }
     match written(app) {
         Ok(body) => {
-            let reply = Reply { status: StatusCode::OK, retry_after: None, body: body.into_bytes() };
-            let mut response = post::response(reply, NO_PAGE);
+            let reply = Reply::json(body.into_bytes());
+            let mut response = plain(reply, NO_PAGE);
             response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
             response
         }

@@ -38,6 +38,7 @@ impl Host {
             gate: gate::Gate::new(&[], &["https://app.example.org".into()]),
             access: empty.access.clone(),
             limits,
+            sse: true,
             drain: Duration::from_secs(1),
             requests: empty.accounts.requests.clone(),
             health: empty.accounts.health.clone(),
@@ -90,7 +91,10 @@ async fn a_post_is_answered_by_what_it_is() {
     let host = Host::start(LIMITS).await;
     assert!(host.post(JSON, PING).await.ends_with(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#));
     assert!(host.post("", PING).await.starts_with("HTTP/1.1 415"));
-    assert!(host.post(&format!("{JSON}accept: text/event-stream\r\n"), PING).await.starts_with("HTTP/1.1 406"));
+    assert!(host.post(&format!("{JSON}accept: text/html\r\n"), PING).await.starts_with("HTTP/1.1 406"));
+    let events = host.post(&format!("{JSON}accept: text/event-stream\r\n"), PING).await;
+    assert!(events.contains("content-type: text/event-stream") && events.contains("x-accel-buffering: no"), "{events}");
+    assert!(events.contains("event: message\ndata: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n\n"), "{events}");
     assert!(host.post(&format!("{JSON}origin: http://evil.example.com\r\n"), PING).await.starts_with("HTTP/1.1 403"));
     let page = host.post(&format!("{JSON}origin: https://app.example.org\r\n"), PING).await;
     assert!(page.contains("access-control-allow-origin: https://app.example.org"), "{page}");
@@ -102,10 +106,19 @@ async fn a_post_is_answered_by_what_it_is() {
 #[tokio::test]
 async fn paths_are_the_tables() {
     let host = Host::start(LIMITS).await;
+    let local = async |method: &str, path: &str| {
+        exchange(host.public, &format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\naccept: */*\r\n\r\n")).await
+    };
     for path in ["/mcp", "/mcp/files"] {
-        let answer = get(host.public, path).await;
-        assert!(answer.starts_with("HTTP/1.1 405") && answer.contains("allow: POST"), "{answer}");
+        let answer = local("GET", path).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 405") && answer.contains("allow: POST"),
+            "no stream without a session: {answer}"
+        );
+        assert!(local("DELETE", path).await.starts_with("HTTP/1.1 400"));
+        assert!(get(host.public, path).await.starts_with("HTTP/1.1 403"), "another Host");
     }
+    assert!(local("PUT", "/mcp").await.starts_with("HTTP/1.1 405"));
     assert!(get(host.public, "/").await.starts_with("HTTP/1.1 404"));
     assert!(get(host.admin, "/mcp").await.starts_with("HTTP/1.1 404"), "operators have no MCP");
     for address in [host.public, host.admin] {

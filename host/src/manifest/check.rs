@@ -13,7 +13,9 @@ use super::detect::{MemorySource, Surroundings};
 use super::problem::Findings;
 use super::raw::Node;
 use super::table::{Setting, Table};
-use super::{CompileLimits, HttpLimits, LogFormat, Manifest, Overrides, Pressure, agents, network, size, tokens};
+use super::{
+    CompileLimits, HttpLimits, LogFormat, Manifest, Overrides, Pressure, agents, network, size, tokens, transports,
+};
 
 const K: u64 = 1 << 10;
 const M: u64 = 1 << 20;
@@ -58,6 +60,7 @@ pub(super) fn manifest(
     let data = data(&mut top, folder, overrides);
     let pressure = pressure(top.table("pressure"), memory.value);
     let http = http(top.table("http"), memory.value);
+    let transports = transports::check(top.table("transports"));
     let compile = compile(top.table("compile"));
     let drain = top.time("drain", seconds(10), Duration::ZERO..=WAIT_MAX).value;
     let log = top.choice("log", LogFormat::Pretty, &[("pretty", LogFormat::Pretty), ("json", LogFormat::Json)]).value;
@@ -81,6 +84,7 @@ pub(super) fn manifest(
         data,
         pressure,
         http,
+        transports,
         compile,
         drain,
         log,
@@ -213,7 +217,8 @@ fn http(mut table: Table<'_>, memory: u64) -> HttpLimits {
         depth: table.count("depth", Setting::default(64), 8..=DEPTH_MAX).value,
         elements: table.count("elements", Setting::default(100_000), 100..=10_000_000).value,
         reply: reply.value,
-        reply_stall: table.time("reply_stall", seconds(30), waits).value,
+        stream_bytes_max: table.size("stream_bytes_max", Setting::default(4 * G), 64 * K..=MEMORY_MAX).value,
+        stream_stall: table.time("stream_stall", seconds(30), waits).value,
     };
     let requests = share(memory, percent::OTHERS).max(REQUESTS_FLOOR_BYTES);
     let replies = share(memory, percent::REPLIES);

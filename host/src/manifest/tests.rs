@@ -96,7 +96,7 @@ fn the_defaults() {
     let http = manifest.http;
     assert_eq!((http.connections, http.in_flight, http.depth, http.elements), (1024, 256, 64, 100_000));
     assert_eq!((http.body, http.headers, http.reply), (4 * M, 80_000, 4 * M));
-    assert_eq!((http.header_wait, http.body_wait, http.reply_stall), (seconds(10), seconds(10), seconds(30)));
+    assert_eq!((http.header_wait, http.body_wait, http.stream_stall), (seconds(10), seconds(10), seconds(30)));
     let compile = manifest.compile;
     assert_eq!((compile.memory, compile.cpu, compile.loaded), (2048 * M, seconds(60), 64));
     assert_eq!((compile.output, compile.component), (256 * M, 24 * M));

@@ -39,18 +39,36 @@ impl Buffer {
         Self { bytes: Vec::new(), charge: account.empty(), cap, overflow: None }
     }
 
+    /// A buffer whose first bytes are paid for already: room for as many as the charge holds. It may grow beyond that.
+    pub fn funded(charge: Charge) -> Self {
+        let bytes = Vec::with_capacity(usize::try_from(charge.bytes()).unwrap_or(usize::MAX));
+        debug_assert_eq!(bytes.capacity() as u64, charge.bytes());
+        Self { bytes, charge, cap: usize::MAX, overflow: None }
+    }
+
     /// Puts `more` at the end, or changes nothing.
     pub fn extend(&mut self, more: &[u8]) -> Result<(), Overflow> {
-        let length = self.bytes.len().saturating_add(more.len());
-        if length > self.cap {
-            let (cap, used, wanted) = (self.cap as u64, self.bytes.len() as u64, more.len() as u64);
-            return Err(Overflow::Cap { cap, used, wanted });
-        }
-        if length > self.bytes.capacity() {
-            self.grow_to(length).map_err(Overflow::Refused)?;
-        }
+        self.fit(more.len())?;
         self.bytes.extend_from_slice(more);
         Ok(())
+    }
+
+    /// Puts `length` bytes at the end, for the caller to fill, or changes nothing.
+    pub fn space(&mut self, length: usize) -> Result<&mut [u8], Overflow> {
+        let start = self.bytes.len();
+        self.fit(length)?;
+        self.bytes.resize(start + length, 0);
+        Ok(&mut self.bytes[start..])
+    }
+
+    /// Makes room for `more` bytes.
+    fn fit(&mut self, more: usize) -> Result<(), Overflow> {
+        let length = self.bytes.len().saturating_add(more);
+        if length > self.cap {
+            let (cap, used, wanted) = (self.cap as u64, self.bytes.len() as u64, more as u64);
+            return Err(Overflow::Cap { cap, used, wanted });
+        }
+        if length > self.bytes.capacity() { self.grow_to(length).map_err(Overflow::Refused) } else { Ok(()) }
     }
 
     /// Makes room for `length` bytes: charge first, then allocate, then charge what the allocator gave on top.

@@ -8,7 +8,7 @@
 //! | bad parameters | -32602 | 400 |
 //! | unknown tool, prompt or (modern) resource; input the agent cannot accept | -32602 | 200 |
 //! | unknown resource, initialize era | -32002 | 200 |
-//! | the agent failed, denied, broke the contract, or wants input | -32603 | 200 |
+//! | the agent failed, denied, broke the contract, or wants input that cannot be had | -32603 | 200 |
 //! | header and body differ | -32020 | 400 |
 //! | the client lacks a capability | -32021 | 400 |
 //! | unsupported revision | -32022 | 400 |
@@ -20,6 +20,8 @@
 //!
 //! A tool's own failures (failed, denied, invalid input, a limit met) are not errors but results with `isError`, so
 //! that the model can see and correct them; [`of_tool`] decides.
+
+mod refusals;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -33,7 +35,7 @@ use stockade_ledger::{Refusal, RefusalKind};
 use super::buffer::Overflow;
 use super::explain;
 use super::version::{Era, SUPPORTED};
-use crate::agent::contract::{self, InputRequired};
+use crate::agent::contract;
 use crate::agent::{Failure, Limit, LimitName, Unit};
 
 /// When to come back if nobody knows better.
@@ -80,7 +82,7 @@ pub enum Data {
 }
 
 /// `{}`
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Empty {}
 
 /// A limit of the host rather than of an agent, in the shape of [`Limit`].
@@ -239,6 +241,25 @@ impl Error {
         }
     }
 
+    /// Why a resource cannot be read, to a client that speaks HTTP and no MCP: the status says what an error code would.
+    pub fn of_plain_read(failure: Failure, uri: &str, agent: &Agent) -> Self {
+        use contract::Error as Answer;
+        let status = match &failure {
+            Failure::Answered(Answer::NotFound(_)) => StatusCode::NOT_FOUND,
+            Failure::Answered(Answer::InvalidInput(_)) => StatusCode::BAD_REQUEST,
+            Failure::Answered(Answer::Denied(_)) => StatusCode::FORBIDDEN,
+            // It needs a client that can be asked.
+            Failure::Asks(_) | Failure::Answered(Answer::MissingCapability(_)) => StatusCode::CONFLICT,
+            Failure::Refused(_) | Failure::Answered(Answer::Busy(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            Failure::Answered(_) | Failure::Stopped(_) | Failure::Broken { .. } => StatusCode::BAD_GATEWAY,
+        };
+        Self::of(failure, Era::Modern, About::Resource(uri), agent).with_status(status)
+    }
+
+    pub fn with_status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
+    }
+
     /// Why an agent gave no result, said in the way of `era`.
     pub fn of(failure: Failure, era: Era, about: About, agent: &Agent) -> Self {
         match failure {
@@ -249,6 +270,7 @@ impl Error {
                 Self::new(StatusCode::OK, code::LIMIT_MET, message).with(Data::Limit(limit))
             }
             Failure::Broken { agent: name, version, reason } => Self::broken(&Agent { name, version }, &reason),
+            Failure::Asks(_) => Self::broken(agent, "a question where nothing can be asked: in a list or a completion"),
         }
     }
 
@@ -279,18 +301,17 @@ impl Error {
                 retry_after_ms: Some(u64::from(after_ms)),
                 detail: None,
             }),
-            Answer::MissingCapability(names) => {
-                let message = format!("the client must declare the capability {} first", names.join(", "));
-                let data = Data::Missing { required_capabilities: nested(&names) };
-                Self::new(StatusCode::BAD_REQUEST, code::MISSING_CAPABILITY, message).with(data)
-            }
-            Answer::InputRequired(InputRequired { .. }) => internal("needs input, not served yet".into()),
+            Answer::MissingCapability(names) => Self::missing_capability(&names),
+            // Taken out of every answer where it can be served (`Failure::Asks`).
+            Answer::InputRequired(_) => Self::broken(agent, "input required where nothing can be asked"),
         }
     }
 
-    /// As the initialize era wants it: an error about a request is a reply like any other.
+    /// As the initialize era wants it: an error about a request is a reply like any other. That its session is over, or its
+    /// revision unknown, is not about the request, and keeps its status.
     pub fn on_legacy_wire(mut self) -> Self {
-        if matches!(self.status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND) {
+        let is_about_request = !matches!(self.body.code, code::INVALID_REQUEST | code::UNSUPPORTED_VERSION);
+        if is_about_request && matches!(self.status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND) {
             self.status = StatusCode::OK;
         }
         self

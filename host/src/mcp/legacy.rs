@@ -1,73 +1,188 @@
 //! The era of `initialize`: 2025-11-25, 2025-06-18, 2025-03-26, 2024-11-05.
 //!
-//! Served without sessions: `initialize` is answered and forgotten, so what the client said in it is not known later;
-//! each request stands for itself. Versions differ only in what they lack, and clients skip fields they do not know, so
-//! all get the same replies; only what is of another *type* in older schemas is left out (see `tools`).
+//! A client begins a session and says once what it is; what it may hear later comes on a stream of that session. A request
+//! without a session is served as well, as far as it needs none: nothing is kept for it. Versions differ only in what they
+//! lack, and clients skip fields they do not know, so all get the same replies; only what is of another *type* in older
+//! schemas is left out (see `tools`).
+//!
+//! - `session`, `slab`, `client`: who is there. `opening`: how it begins. `serving`: a request in a session.
+//! - `hearing`: the stream of a session, and what it is subscribed to. `asking`: questions to the client.
+//! - `batch`: several messages in one POST. `pair`: the two paths of 2024-11-05.
 
-use std::borrow::Cow;
+mod asking;
+mod batch;
+mod client;
+mod hearing;
+mod opening;
+mod pair;
+mod serving;
+mod session;
+mod slab;
 
-use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, StatusCode};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::Call;
-use super::buffer::Buffer;
-use super::error::{Empty, Error};
+use super::error::Error;
 use super::modern::RequestMeta;
-use super::request::{self, Request};
-use super::server::{Capabilities, Implementation, Instructions};
-use super::version;
+use super::reply::Reply;
+use super::{Asked, Endpoint, Post, Scope, Service, headers, request, version};
+use crate::access::Principal;
+use crate::agent::Agents;
+use crate::manifest::Transports;
+use crate::memory::Accounts;
+use asking::Asking;
+pub use batch::batch;
+use session::{Entered, NoSession, Sessions};
+use slab::Key;
+
+/// The header that names a session.
+pub const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+
+/// What this era keeps.
+pub struct State {
+    sessions: Sessions,
+    asking: Asking,
+}
+
+impl State {
+    pub fn new(_agents: &Agents, accounts: &Accounts, limits: Transports) -> Self {
+        Self { sessions: Sessions::new(accounts.sessions.clone(), limits), asking: Asking::new(limits) }
+    }
+
+    /// Ends all sessions.
+    pub fn close(&self) {
+        self.sessions.clear();
+    }
+
+    /// Sessions there are.
+    pub fn sessions(&self) -> u32 {
+        self.sessions.count()
+    }
+
+    /// Ends sessions whose time is over, for as long as it is polled.
+    pub async fn tend(&self) {
+        self.sessions.tend().await;
+    }
+}
 
 /// The revision a request is served by. Clients get the header wrong often enough (absent, or another known revision
 /// than the agreed one) that every known revision is as good as another; one we do not know is refused.
-pub fn version(meta: &RequestMeta, header: Option<&str>, method: &str) -> Result<&'static str, Error> {
+fn version(
+    meta: &RequestMeta,
+    session: Option<&Entered>,
+    header: Option<&str>,
+    method: &str,
+) -> Result<&'static str, Error> {
     if let Some(version) = meta.legacy_version() {
         return Ok(version);
     }
-    match header {
-        None => Ok(version::WITHOUT_HEADER),
+    let said = match header {
         // It asks for a version in its parameters.
-        Some(_) if method == "initialize" => Ok(version::NEWEST_LEGACY),
-        Some(said) => version::legacy(said).ok_or_else(|| Error::unsupported_version(said)),
-    }
+        Some(_) if method == "initialize" => return Ok(version::NEWEST_LEGACY),
+        Some(said) => Some(version::legacy(said).ok_or_else(|| Error::unsupported_version(said))?),
+        None => None,
+    };
+    // What was agreed on counts more than what a header says.
+    Ok(session.map(|session| session.client.version).or(said).unwrap_or(version::WITHOUT_HEADER))
 }
 
 /// Answers a request of this era.
-pub async fn serve(call: Call<'_>, method: &str, params: Option<&RawValue>) -> Result<Buffer, Error> {
-    match method {
-        "initialize" => initialize(&call, params),
-        "ping" => call.reply(&Empty {}).map_err(|overflow| Error::overflow(overflow, None)),
-        _ => match Request::parse(method, params)? {
-            Some(request) => call.dispatch(method, request).await,
-            None => Err(Error::method_not_found(method)),
-        },
+pub async fn serve(
+    service: &Arc<Service>,
+    post: &Post,
+    endpoint: &Endpoint,
+    meta: &RequestMeta<'_>,
+    header: Option<&str>,
+    asked: &Asked<'_>,
+) -> Result<Reply, Error> {
+    if asked.method == "initialize" {
+        version(meta, None, header, asked.method)?;
+        let pair = service.enter(post).ok().flatten().filter(|session| session.pair().is_some());
+        return opening::initialize(service, post, endpoint, pair.as_ref(), asked);
+    }
+    let session = service.enter(post)?;
+    let version = version(meta, session.as_ref(), header, asked.method)?;
+    serving::serve(service, post, endpoint, meta, session.as_ref(), version, asked).await
+}
+
+/// Takes a client's notification. Those of other eras, and those we do not know, change nothing.
+pub fn notified(service: &Arc<Service>, post: &Post, method: &str, params: Option<&RawValue>) -> Reply {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Cancelled<'a> {
+        #[serde(borrow)]
+        request_id: &'a RawValue,
+    }
+    let session = match service.enter(post) {
+        Ok(session) => session,
+        Err(error) => return service.fail(None, &error),
+    };
+    tracing::trace!(%method, "notification");
+    if let (Some(session), "notifications/cancelled") = (&session, method)
+        && let Ok(Cancelled { request_id }) = request::params(params)
+    {
+        session.cancel(request_id.get());
+    }
+    Reply::empty(StatusCode::ACCEPTED)
+}
+
+/// Takes a client's answer to a question of ours. One that nobody waits for any more is too late, which is no mistake.
+pub fn answered(service: &Arc<Service>, post: &Post, id: Option<&RawValue>, result: Option<&RawValue>) -> Reply {
+    let taken = match service.enter(post) {
+        Ok(Some(session)) => service.legacy.asking.answered(session.key(), id, result, post.copies.account()),
+        Ok(None) => Ok(false),
+        Err(error) => Err(error),
+    };
+    match taken {
+        Ok(taken) => {
+            tracing::trace!(taken, "answer");
+            Reply::empty(StatusCode::ACCEPTED)
+        }
+        Err(error) => service.fail(None, &error),
     }
 }
 
-fn initialize(call: &Call, params: Option<&RawValue>) -> Result<Buffer, Error> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct InitializeParams<'a> {
-        #[serde(borrow)]
-        protocol_version: Cow<'a, str>,
+impl Service {
+    /// The session a POST names; none if it names none.
+    fn enter(&self, post: &Post) -> Result<Option<Entered>, Error> {
+        let Some(key) = session_key(&post.headers)? else { return Ok(None) };
+        match self.legacy.sessions.enter(key, &post.principal, &post.scope) {
+            Ok(entered) => Ok(Some(entered)),
+            Err(_) => Err(Error::no_session()),
+        }
     }
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Initialized<'a> {
-        protocol_version: &'static str,
-        capabilities: Capabilities,
-        server_info: Implementation<'a>,
-        #[serde(skip_serializing_if = "Instructions::is_empty")]
-        instructions: Instructions<'a>,
+
+    /// Ends the session that a DELETE names (2025-11-25, transports).
+    pub fn end_session(&self, scope: &Scope, headers: &HeaderMap, principal: &Arc<Principal>) -> Reply {
+        let ended = session_key(headers).and_then(|key| {
+            let key = key.ok_or_else(Error::session_required)?;
+            let ended = self.legacy.sessions.end(key, principal, scope);
+            if ended { Ok(()) } else { Err(Error::no_session()) }
+        });
+        match ended {
+            Ok(()) => Reply::empty(StatusCode::NO_CONTENT),
+            Err(error) => self.fail(None, &error),
+        }
     }
-    let InitializeParams { protocol_version: proposed } = request::params(params)?;
-    let targets = &call.targets();
-    let initialized = Initialized {
-        protocol_version: version::legacy(&proposed).unwrap_or(version::NEWEST_LEGACY),
-        capabilities: Capabilities::of_all(targets),
-        server_info: Implementation::full(call.endpoint),
-        instructions: Instructions { endpoint: call.endpoint, targets },
-    };
-    call.reply(&initialized).map_err(|overflow| Error::overflow(overflow, None))
+}
+
+/// The session that a request names.
+fn session_key(headers: &HeaderMap) -> Result<Option<Key>, Error> {
+    let Some(name) = headers::value(headers, &SESSION)? else { return Ok(None) };
+    // What was never a name of ours is as unknown as one that is over.
+    Key::parse(name).map(Some).ok_or_else(Error::no_session)
+}
+
+impl From<NoSession> for Error {
+    fn from(none: NoSession) -> Self {
+        match none {
+            NoSession::Unknown => Self::no_session(),
+            NoSession::Full(full) => Self::full(&full),
+        }
+    }
 }
 
 #[cfg(test)]

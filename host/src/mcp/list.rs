@@ -9,15 +9,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::buffer::{Buffer, Overflow};
+use super::call::{Call, Endpoint, Target};
 use super::error::{self, About, Error};
 use super::mark::{self, Mark};
 use super::name::Cursor;
 use super::page::Page;
+use super::put;
 use super::read::freshness;
 use super::request::List;
 use super::server::{Meta, Unavailable};
 use super::version::Era;
-use super::{Call, Endpoint, Target, put};
 use crate::agent::contract::{Cache, Error as Answer};
 use crate::agent::{Agent, Failure};
 

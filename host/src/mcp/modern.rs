@@ -2,20 +2,33 @@
 //! know.
 //!
 //! Owns the order of the checks, which decides the error a wrong request gets: `_meta`, version header, version,
-//! `Mcp-Method`, method, `Mcp-Name`; marked parameters are compared when the tool is known. No state between requests.
+//! `Mcp-Method`, method, `Mcp-Name`; marked parameters are compared when the tool is known. No state between requests: what
+//! an agent wants to remember travels with the client, under a `seal`.
+//!
+//! `listen`: notices of changes. `round`: questions of an agent, and the answers to them.
+
+mod listen;
+mod round;
+mod seal;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::buffer::Buffer;
+use super::call::{Answer, Call, Endpoint};
 use super::error::Error;
+use super::follow::{self, Follower, Wishes};
 use super::parse::{Text, present};
+use super::reply::Reply;
 use super::request::{self, Request};
 use super::server::{Capabilities, Implementation, Instructions, Meta};
-use super::version::{self, MODERN, SUPPORTED};
-use super::{Call, headers, json};
+use super::version::{self, Era, MODERN, SUPPORTED};
+use super::{Asked, Post, Service, headers, json};
+use crate::agent::Caller;
+use round::Round;
+use seal::Seal;
 
 /// Capabilities of a client that a guest may learn of; more are left out.
 const CAPABILITIES_MAX: usize = 64;
@@ -37,6 +50,9 @@ pub struct RequestMeta<'a> {
     client: Option<&'a RawValue>,
     #[serde(rename = "io.modelcontextprotocol/logLevel", borrow, default, deserialize_with = "present")]
     log_level: Option<&'a RawValue>,
+    /// Of every era.
+    #[serde(rename = "progressToken", borrow, default, deserialize_with = "present")]
+    pub progress_token: Option<&'a RawValue>,
 }
 
 impl<'a> RequestMeta<'a> {
@@ -73,14 +89,30 @@ impl<'a> RequestMeta<'a> {
     }
 }
 
+/// What this era keeps: nothing about clients, only the key under which their agents' states are sealed.
+pub struct State {
+    seal: Seal,
+}
+
+impl State {
+    /// # Errors
+    ///
+    /// When the system has no random bytes for the key.
+    pub fn new(state_good_for: Duration) -> anyhow::Result<Self> {
+        Ok(Self { seal: Seal::new(state_good_for)? })
+    }
+}
+
 /// Checks a request of this era, then answers it.
 pub async fn serve(
-    mut call: Call<'_>,
+    service: &Arc<Service>,
+    post: &Post,
+    endpoint: &Endpoint,
     meta: &RequestMeta<'_>,
     header: Option<&str>,
-    method: &str,
-    params: Option<&RawValue>,
-) -> Result<Buffer, Error> {
+    asked: &Asked<'_>,
+) -> Result<Reply, Error> {
+    let &Asked { id, method, params, outlet } = asked;
     let required = |key| Error::invalid_params(format!("`_meta` lacks `io.modelcontextprotocol/{key}`"));
     let version = meta.version_text().ok_or_else(|| required("protocolVersion"))?;
     let capabilities =
@@ -93,17 +125,62 @@ pub async fn serve(
     if version != MODERN {
         return Err(Error::unsupported_version(&version));
     }
-    headers::check_method(call.headers, method)?;
-    Arc::make_mut(&mut call.caller).capabilities = capability_names(capabilities);
-    if method == "server/discover" {
-        return discover(&call);
+    headers::check_method(&post.headers, method)?;
+    let mut caller = Caller::new(post.principal.name.clone(), MODERN);
+    caller.capabilities = capability_names(capabilities);
+    let mut call = Call {
+        service,
+        endpoint,
+        era: Era::Modern,
+        principal: &post.principal,
+        caller: caller.into(),
+        headers: &post.headers,
+        id,
+        outlet,
+    };
+    match method {
+        "server/discover" => return discover(&call),
+        "subscriptions/listen" => return listen::open(&call, params).await,
+        _ => {}
     }
     let request = Request::parse(method, params)?.ok_or_else(|| Error::method_not_found(method))?;
-    headers::check_name(call.headers, &request)?;
-    call.dispatch(method, request).await
+    headers::check_name(&post.headers, &request)?;
+    let round = Round::of(&request, method, &post.principal);
+    if let Some(round) = &round {
+        let (answers, state) = round.returned(&service.modern.seal, params)?;
+        let caller = Arc::make_mut(&mut call.caller);
+        (caller.answers, caller.state) = (answers, state);
+    }
+    let answer = followed(&mut call, meta, method, &request).await?;
+    match (answer, round) {
+        (Answer::Whole(buffer), _) => Ok(Reply::json(buffer.into_bytes())),
+        (Answer::Stream(stream), _) => Ok(Reply::stream(stream)),
+        (Answer::Asks(target, asked), Some(round)) => round.ask(&call, &target, &asked.value),
+        // `Call::dispatch` asks on behalf of nothing else.
+        (Answer::Asks(target, _), None) => {
+            Err(Error::broken(&target.identity(), "a question that cannot be asked here"))
+        }
+    }
 }
 
-fn discover(call: &Call) -> Result<Buffer, Error> {
+/// Runs a request, and tells the client what it asked to hear of it meanwhile.
+async fn followed(
+    call: &mut Call<'_>,
+    meta: &RequestMeta<'_>,
+    method: &str,
+    request: &Request<'_>,
+) -> Result<Answer, Error> {
+    let level = meta.log_level.map(follow::level).transpose()?;
+    let wishes = Wishes { token: follow::token(meta.progress_token)?, level };
+    let logger = call.endpoint.agent().map_or("stockade", |agent| agent.name());
+    let queue = call.service.limits.queue;
+    match Follower::new(wishes, call.outlet, logger, queue, &mut call.caller) {
+        Some(follower) => follower.follow(call.dispatch(method, request)).await,
+        None => call.dispatch(method, request).await,
+    }
+}
+
+fn discover(call: &Call) -> Result<Reply, Error> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Discovered<'a> {
@@ -121,13 +198,14 @@ fn discover(call: &Call) -> Result<Buffer, Error> {
     let discovered = Discovered {
         result_type: call.result_type(),
         supported_versions: SUPPORTED,
-        capabilities: Capabilities::of_all(targets),
+        capabilities: Capabilities::of_all(call.endpoint, targets),
         instructions: Instructions { endpoint: call.endpoint, targets },
         ttl_ms: DISCOVER_TTL_MS,
         cache_scope: "private",
         meta: Meta { server_info: Some(Implementation::full(call.endpoint)), ..Meta::default() },
     };
-    call.reply(&discovered).map_err(|overflow| Error::overflow(overflow, None))
+    let reply = call.reply(&discovered).map_err(|overflow| Error::overflow(overflow, None))?;
+    Ok(Reply::json(reply.into_bytes()))
 }
 
 /// `{"elicitation":{"url":{}}}` -> `elicitation`, `elicitation.url`. An elicitation without modes means the form.

@@ -7,11 +7,12 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::buffer::{Buffer, Overflow};
+use super::call::Target;
 use super::name::Names;
 use super::request::List;
 use super::version::Era;
 use super::view::{PromptView, ResourceView, TemplateView, ToolView};
-use super::{Target, json, put};
+use super::{json, put};
 use crate::agent::contract::{Cache, PromptPage, ResourcePage, TemplatePage, Tool, ToolPage};
 use crate::agent::{Caller, Charged, Failure};
 

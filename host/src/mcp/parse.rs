@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -40,9 +41,21 @@ pub enum Message<'a> {
     },
     Notification {
         method: Cow<'a, str>,
+        params: Option<&'a RawValue>,
     },
-    /// An answer to a request of ours.
-    Response,
+    /// An answer to a request of ours: its result, or none where the client answered with an error.
+    Response {
+        id: Option<&'a RawValue>,
+        result: Option<&'a RawValue>,
+    },
+}
+
+/// What a POST holds.
+#[derive(Debug)]
+pub enum Parcel<'a> {
+    One(Message<'a>),
+    /// Several messages, not taken apart yet (JSON-RPC batch, 2025-03-26 and before).
+    Batch(Vec<&'a RawValue>),
 }
 
 /// A body that is no message, with the id as far as it could be read.
@@ -52,22 +65,64 @@ pub struct Malformed<'a> {
     pub error: Error,
 }
 
-/// Takes a body apart.
-pub fn message(body: &[u8], bounds: Bounds) -> Result<Message<'_>, Malformed<'_>> {
+/// Takes a body apart. A batch has at most `batch_max` messages.
+pub fn parcel(body: &[u8], bounds: Bounds, batch_max: u32) -> Result<Parcel<'_>, Malformed<'_>> {
     let nameless = |error| Malformed { id: None, error };
     let text = std::str::from_utf8(body).map_err(|e| nameless(Error::parse(format!("the body is not UTF-8: {e}"))))?;
-    if text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('[') {
-        let batch = "batches are not supported: send each message as a POST of its own";
-        return Err(nameless(Error::invalid_request(batch)));
-    }
     scan(body, bounds).map_err(|excess| nameless(Error::invalid_request(excess.to_string())))?;
+    if text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('[') {
+        return batch(text, batch_max).map(Parcel::Batch).map_err(nameless);
+    }
+    message(text).map(Parcel::One)
+}
+
+/// Takes one message apart.
+pub fn message(text: &str) -> Result<Message<'_>, Malformed<'_>> {
     let envelope: Envelope = serde_json::from_str(text).map_err(|e| {
-        nameless(match e.classify() {
+        let error = match e.classify() {
             serde_json::error::Category::Data => Error::invalid_request(format!("not a JSON-RPC message: {e}")),
             _ => Error::parse(format!("the body is not JSON: {e}")),
-        })
+        };
+        Malformed { id: None, error }
     })?;
     envelope.into_message()
+}
+
+/// The messages of a batch, each as its text.
+fn batch(text: &str, messages_max: u32) -> Result<Vec<&RawValue>, Error> {
+    struct Messages {
+        max: usize,
+    }
+    impl<'de> Visitor<'de> for Messages {
+        type Value = Vec<&'de RawValue>;
+
+        fn expecting(&self, out: &mut std::fmt::Formatter) -> std::fmt::Result {
+            out.write_str("a batch of messages")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+            let mut messages = Vec::new();
+            while let Some(message) = items.next_element()? {
+                if messages.len() >= self.max {
+                    let max = self.max;
+                    return Err(A::Error::custom(format_args!("more than the {max} messages of `transports.batch`")));
+                }
+                messages.push(message);
+            }
+            Ok(messages)
+        }
+    }
+    let mut json = serde_json::Deserializer::from_str(text);
+    let messages = json.deserialize_seq(Messages { max: messages_max as usize }).and_then(|messages| {
+        json.end()?;
+        Ok(messages)
+    });
+    match messages {
+        Ok(messages) if messages.is_empty() => Err(Error::invalid_request("an empty batch")),
+        Ok(messages) => Ok(messages),
+        Err(e) if e.is_data() => Err(Error::invalid_request(e.to_string())),
+        Err(e) => Err(Error::parse(format!("the body is not JSON: {e}"))),
+    }
 }
 
 /// Counts the structure of a JSON text without parsing it. A text that is not JSON may pass: serde refuses it later, at
@@ -161,11 +216,12 @@ impl<'a> Envelope<'a> {
         }
         let Some(method) = self.method else {
             let answers = self.result.is_some() || self.error.is_some();
-            return if answers { Ok(Message::Response) } else { Err(malformed("`method` is missing")) };
+            let response = Message::Response { id, result: self.result };
+            return if answers { Ok(response) } else { Err(malformed("`method` is missing")) };
         };
         let Text(method) = serde_json::from_str(method.get()).map_err(|_| malformed("`method` must be a string"))?;
         match (self.id, id) {
-            (None, _) => Ok(Message::Notification { method }),
+            (None, _) => Ok(Message::Notification { method, params: self.params }),
             (Some(_), Some(id)) => Ok(Message::Request { id, method, params: self.params }),
             (Some(_), None) => Err(malformed("`id` must be a string or a number, of at most 1024 bytes")),
         }

@@ -4,18 +4,20 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::buffer::Buffer;
+use super::call::{Answer, Call};
 use super::error::{About, Error};
 use super::name::Names;
+use super::request::{self, Completion, Reference};
 use super::server::Meta;
 use super::view::MessageView;
-use super::{Call, Completion, Reference, request};
+use crate::agent::Failure;
 use crate::agent::contract::{self, Message, Suggestions};
 
 /// Suggestions MCP allows in one answer.
 const SUGGESTIONS_MAX: usize = 100;
 
 /// Answers with the prompt that clients know as `shown`.
-pub async fn get(call: &Call<'_>, shown: &str, arguments: Option<&RawValue>) -> Result<Buffer, Error> {
+pub async fn get(call: &Call<'_>, shown: &str, arguments: Option<&RawValue>) -> Result<Answer, Error> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct PromptView<'a> {
@@ -34,14 +36,17 @@ pub async fn get(call: &Call<'_>, shown: &str, arguments: Option<&RawValue>) -> 
     }
     let arguments = request::strings(arguments)?;
     let outcome = target.agent.get_prompt(&call.caller, name, &arguments).await;
-    let result = outcome.map_err(|failure| Error::of(failure, call.era, About::Other, &agent()))?;
+    let result = match outcome {
+        Err(Failure::Asks(asked)) => return Ok(Answer::Asks(target, asked)),
+        outcome => outcome.map_err(|failure| Error::of(failure, call.era, About::Other, &agent()))?,
+    };
     let view = PromptView {
         result_type: call.result_type(),
         description: &result.value.description,
         messages: Messages { list: &result.value.messages, names: call.names(&target) },
         meta: call.meta(),
     };
-    call.reply(&view).map_err(|overflow| Error::overflow(overflow, Some(&agent())))
+    call.reply(&view).map(Answer::Whole).map_err(|overflow| Error::overflow(overflow, Some(&agent())))
 }
 
 /// Answers with suggestions for an argument.

@@ -3,58 +3,62 @@
 //! The common endpoint speaks for the host and all its agents; an agent's own endpoint speaks for that agent alone.
 
 use std::fmt;
+use std::ops::Not;
 
 use serde::{Serialize, Serializer};
 
 use super::error::{Data, Empty};
+use super::notices::Audible;
 use super::view::icons;
 use super::{Endpoint, Target};
 use crate::agent::Offer;
+use crate::agent::changes::Kinds;
 use crate::agent::contract::Icon;
 
 /// Name of the host towards clients.
 const HOST_NAME: &str = "stockade";
 
-/// What can be asked for. Changes of lists and of resources are not announced yet, and neither is a log.
+/// What can be asked for, and heard of.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Capabilities {
-    #[serde(skip_serializing_if = "is_absent", serialize_with = "empty")]
-    pub completions: bool,
-    #[serde(skip_serializing_if = "is_absent", serialize_with = "empty")]
-    pub prompts: bool,
-    #[serde(skip_serializing_if = "is_absent", serialize_with = "empty")]
-    pub resources: bool,
-    #[serde(skip_serializing_if = "is_absent", serialize_with = "empty")]
-    pub tools: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completions: Option<Empty>,
+    /// Any agent may log; who listens says so with the request, or in its session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logging: Option<Empty>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompts: Option<Listed>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Listed>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Listed>,
+}
+
+/// Whether changes of a list, and of the things in it, can be heard of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Listed {
+    #[serde(skip_serializing_if = "Not::not")]
+    pub list_changed: bool,
+    #[serde(skip_serializing_if = "Not::not")]
+    pub subscribe: bool,
 }
 
 impl Capabilities {
-    pub fn of(offer: &Offer) -> Self {
-        let Offer { completion, prompts, resources, tools, .. } = *offer;
-        Self { completions: completion, prompts, resources, tools }
-    }
-
-    /// What at least one of several agents has.
-    pub fn of_all(targets: &[Target]) -> Self {
-        targets.iter().map(|target| Self::of(&target.offer)).fold(Self::default(), Self::or)
-    }
-
-    fn or(self, other: Self) -> Self {
+    /// What at least one of the agents of an endpoint has.
+    pub fn of_all(endpoint: &Endpoint, targets: &[Target]) -> Self {
+        let audible = Audible::of(endpoint, targets);
+        let any = |has: fn(&Offer) -> bool| targets.iter().any(|target| has(&target.offer));
+        let listed =
+            |has, kind, subscribe| any(has).then(|| Listed { list_changed: audible.lists.has(kind), subscribe });
         Self {
-            completions: self.completions || other.completions,
-            prompts: self.prompts || other.prompts,
-            resources: self.resources || other.resources,
-            tools: self.tools || other.tools,
+            completions: any(|offer| offer.completion).then_some(Empty {}),
+            logging: (!targets.is_empty()).then_some(Empty {}),
+            prompts: listed(|offer| offer.prompts, Kinds::PROMPTS, false),
+            resources: listed(|offer| offer.resources, Kinds::RESOURCES, audible.resources),
+            tools: listed(|offer| offer.tools, Kinds::TOOLS, false),
         }
     }
-}
-
-fn is_absent(capability: &bool) -> bool {
-    !capability
-}
-
-fn empty<S: Serializer>(_: &bool, serializer: S) -> Result<S::Ok, S::Error> {
-    Empty {}.serialize(serializer)
 }
 
 /// MCP's `Implementation`. In full where a client gets to know us, name and version only on each result.

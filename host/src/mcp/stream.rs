@@ -3,15 +3,11 @@
 //! Text is checked to be UTF-8 across pieces and escaped, binary becomes base64. Holds at most three bytes of the last
 //! piece; never the resource.
 
-use std::io::{self, Write};
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
+use super::buffer::{Buffer, Overflow};
 use crate::agent::contract::Form;
 
-/// Bytes that are encoded to base64 at a time; a multiple of three.
-const BASE64_PIECE_BYTES: usize = 3 << 10;
+/// Bytes of text that are looked at together: if none of them needs an escape, none is looked at alone.
+const BLOCK_BYTES: usize = 32;
 
 /// Writes the bytes of one resource between the quotes of a JSON string.
 #[derive(Debug)]
@@ -23,17 +19,17 @@ pub struct StringWriter {
 }
 
 /// Why a piece was not written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PieceError {
     /// The text is not UTF-8.
     NotText,
-    /// The reply took no more; it knows why.
-    Full,
+    /// The reply took no more.
+    Full(Overflow),
 }
 
-impl From<io::Error> for PieceError {
-    fn from(_: io::Error) -> Self {
-        Self::Full
+impl From<Overflow> for PieceError {
+    fn from(overflow: Overflow) -> Self {
+        Self::Full(overflow)
     }
 }
 
@@ -43,7 +39,7 @@ impl StringWriter {
     }
 
     /// Writes all of `piece` but the few bytes that only make sense with the next one.
-    pub fn write(&mut self, mut piece: &[u8], out: &mut impl Write) -> Result<(), PieceError> {
+    pub fn write(&mut self, mut piece: &[u8], out: &mut Buffer) -> Result<(), PieceError> {
         while self.held_length > 0 && !piece.is_empty() {
             // At most three rounds: a character has at most four bytes, a group three.
             let mut joined = [0; 4];
@@ -58,28 +54,27 @@ impl StringWriter {
         if piece.is_empty() { Ok(()) } else { self.encode(piece, out) }
     }
 
-    /// Writes what is left. Text must not end inside a character.
-    pub fn finish(self, out: &mut impl Write) -> Result<(), PieceError> {
-        let rest = &self.held[..self.held_length];
-        match self.form {
-            Form::Text if rest.is_empty() => Ok(()),
-            Form::Text => Err(PieceError::NotText),
-            Form::Binary => Ok(base64(rest, out)?),
+    /// What is left to be written, if anything is. Text must not end inside a character.
+    pub fn finish(self) -> Result<Option<[u8; 4]>, PieceError> {
+        match (&self.held[..self.held_length], self.form) {
+            ([], _) => Ok(None),
+            (_, Form::Text) => Err(PieceError::NotText),
+            (rest, Form::Binary) => {
+                let mut last = [0; 4];
+                encode_base64(rest, &mut last);
+                Ok(Some(last))
+            }
         }
     }
 
-    fn encode(&mut self, bytes: &[u8], out: &mut impl Write) -> Result<(), PieceError> {
+    fn encode(&mut self, bytes: &[u8], out: &mut Buffer) -> Result<(), PieceError> {
         let whole = match self.form {
             Form::Binary => bytes.len() - bytes.len() % 3,
-            Form::Text => match std::str::from_utf8(bytes) {
-                Ok(_) => bytes.len(),
-                Err(error) if error.error_len().is_none() => error.valid_up_to(),
-                Err(_) => return Err(PieceError::NotText),
-            },
+            Form::Text => valid_text(bytes)?,
         };
         let (now, later) = bytes.split_at(whole);
         match self.form {
-            Form::Binary => base64(now, out)?,
+            Form::Binary => encode_base64(now, out.space(now.len() / 3 * 4)?),
             Form::Text => escape(now, out)?,
         }
         self.held[..later.len()].copy_from_slice(later);
@@ -88,34 +83,74 @@ impl StringWriter {
     }
 }
 
-fn base64(bytes: &[u8], out: &mut impl Write) -> io::Result<()> {
-    let mut encoded = [0; BASE64_PIECE_BYTES / 3 * 4];
-    for piece in bytes.chunks(BASE64_PIECE_BYTES) {
-        let length = STANDARD.encode_slice(piece, &mut encoded).expect("four bytes for each three fit");
-        out.write_all(&encoded[..length])?;
+/// How much of `bytes` is text; what follows may be the start of a character.
+fn valid_text(bytes: &[u8]) -> Result<usize, PieceError> {
+    if simdutf8::basic::from_utf8(bytes).is_ok() {
+        return Ok(bytes.len());
     }
-    Ok(())
+    match std::str::from_utf8(bytes) {
+        Err(error) if error.error_len().is_none() => Ok(error.valid_up_to()),
+        _ => Err(PieceError::NotText),
+    }
+}
+
+/// Fills `out`, which has four bytes for each three begun.
+fn encode_base64(bytes: &[u8], out: &mut [u8]) {
+    let _ = base64_simd::STANDARD.encode(bytes, base64_simd::Out::from_slice(out));
 }
 
 /// Escapes what JSON does not allow inside a string, and leaves all else as it is.
-fn escape(text: &[u8], out: &mut impl Write) -> io::Result<()> {
+fn escape(text: &[u8], out: &mut Buffer) -> Result<(), Overflow> {
     let mut start = 0;
-    for (at, &byte) in text.iter().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+    let mut at = 0;
+    while at < text.len() {
+        let block = &text[at..text.len().min(at + BLOCK_BYTES)];
+        // Without branches, so that the compiler looks at many bytes with one instruction.
+        if !block.iter().fold(false, |any, byte| any | needs_escape(*byte)) {
+            at += block.len();
             continue;
         }
-        out.write_all(&text[start..at])?;
-        start = at + 1;
-        match byte {
-            b'"' => out.write_all(br#"\""#)?,
-            b'\\' => out.write_all(br"\\")?,
-            b'\n' => out.write_all(br"\n")?,
-            b'\r' => out.write_all(br"\r")?,
-            b'\t' => out.write_all(br"\t")?,
-            _ => write!(out, "\\u{byte:04x}")?,
+        for &byte in block {
+            if needs_escape(byte) {
+                out.extend(&text[start..at])?;
+                out.extend(escaped(byte).as_bytes())?;
+                start = at + 1;
+            }
+            at += 1;
         }
     }
-    out.write_all(&text[start..])
+    out.extend(&text[start..])
+}
+
+fn needs_escape(byte: u8) -> bool {
+    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
+}
+
+/// A byte as JSON writes it: two characters where there is such a form, else six.
+struct Escaped {
+    text: [u8; 6],
+    length: usize,
+}
+
+impl Escaped {
+    fn as_bytes(&self) -> &[u8] {
+        &self.text[..self.length]
+    }
+}
+
+fn escaped(byte: u8) -> Escaped {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let short = |letter| Escaped { text: [b'\\', letter, 0, 0, 0, 0], length: 2 };
+    match byte {
+        b'"' | b'\\' => short(byte),
+        b'\n' => short(b'n'),
+        b'\r' => short(b'r'),
+        b'\t' => short(b't'),
+        _ => {
+            let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]);
+            Escaped { text: [b'\\', b'u', b'0', b'0', high, low], length: 6 }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -7,10 +7,13 @@ use std::time::Duration;
 use http::HeaderMap;
 use serde_json::Value;
 
-use super::{Post, Reply, Scope, Service};
-use crate::access::{Access, Principal};
+use stockade_ledger::{Ledger, Spec};
+
+use super::buffer::Buffer;
+use super::{Accept, Body, Post, Reply, Scope, Service};
+use crate::access::{Access, Places, Principal};
 use crate::agent::{Agents, Terms};
-use crate::manifest::{HttpLimits, Manifest, Overrides};
+use crate::manifest::{HttpLimits, Manifest, Overrides, Transports};
 use crate::memory::Accounts;
 use crate::registry::Registry;
 
@@ -24,7 +27,23 @@ pub(crate) const LIMITS: HttpLimits = HttpLimits {
     depth: 8,
     elements: 100,
     reply: 64 << 10,
-    reply_stall: Duration::from_secs(5),
+    stream_bytes_max: 1 << 20,
+    stream_stall: Duration::from_secs(5),
+};
+
+pub(crate) const TRANSPORTS: Transports = Transports {
+    sessions: 4,
+    idle: Duration::from_secs(60),
+    lifetime: Duration::from_secs(600),
+    streams: 2,
+    keep_alive: Duration::from_secs(15),
+    queue: 4 << 10,
+    subscriptions: 2,
+    filter: 1 << 10,
+    inputs: 2,
+    input_wait: Duration::from_secs(60),
+    batch: 3,
+    sse: false,
 };
 
 /// A host without agents.
@@ -51,14 +70,14 @@ impl Empty {
         Self { accounts, agents, access, _data: data }
     }
 
-    pub(crate) fn service(&self, limits: HttpLimits) -> Service {
-        Service::new(self.agents.clone(), &self.accounts, limits)
+    pub(crate) fn service(&self, limits: HttpLimits) -> Arc<Service> {
+        Arc::new(Service::new(self.agents.clone(), &self.accounts, limits, TRANSPORTS).unwrap())
     }
 }
 
 async fn answer(
-    service: &Service,
-    scope: Scope<'_>,
+    service: &Arc<Service>,
+    scope: Scope,
     headers: &[(&'static str, &str)],
     body: &str,
 ) -> (u16, Value, Reply) {
@@ -66,24 +85,39 @@ async fn answer(
     for (name, value) in headers {
         map.append(*name, value.parse().unwrap());
     }
-    let post = Post { scope, headers: &map, body: body.as_bytes(), principal: Arc::new(Principal::anonymous(100)) };
+    // Accounts and places of its own: what is looked at here are replies.
+    let requests = Ledger::new(1 << 20).account(Spec { name: "requests".into(), ceiling: 1 << 20, floor: 0 }).unwrap();
+    let mut bytes = Buffer::new(&requests, 1 << 20);
+    bytes.extend(body.as_bytes()).unwrap();
+    let principal = Arc::new(Principal::anonymous(100));
+    let place = Arc::new(Places::new("in-flight", "requests", 1).take(&principal).unwrap());
+    let copies = requests.empty();
+    let post = Post { scope, headers: map, body: bytes, copies, principal, accept: Accept::Json, place };
     let reply = service.answer(post).await;
-    let json = if reply.body.is_empty() { Value::Null } else { serde_json::from_slice(&reply.body).unwrap() };
+    let Body::Whole(bytes) = &reply.body else { panic!("a stream") };
+    let json = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(bytes).unwrap() };
     (reply.status.as_u16(), json, reply)
+}
+
+fn length(reply: &Reply) -> usize {
+    match &reply.body {
+        Body::Whole(bytes) => bytes.len(),
+        Body::Stream(_) | Body::Events(_) => panic!("a stream"),
+    }
 }
 
 const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",
                               "io.modelcontextprotocol/clientCapabilities":{}}"#;
 
 /// Sends a modern request whose headers are right.
-async fn modern(service: &Service, method: &str, params: &str) -> (u16, Value) {
+async fn modern(service: &Arc<Service>, method: &str, params: &str) -> (u16, Value) {
     let headers = [("mcp-protocol-version", "2026-07-28"), ("mcp-method", method)];
     let body = format!(r#"{{"jsonrpc":"2.0","id":5,"method":"{method}","params":{{{META}{params}}}}}"#);
     let (status, json, _) = answer(service, Scope::All, &headers, &body).await;
     (status, json)
 }
 
-async fn legacy(service: &Service, method: &str, params: &str) -> (u16, Value) {
+async fn legacy(service: &Arc<Service>, method: &str, params: &str) -> (u16, Value) {
     let body = format!(r#"{{"jsonrpc":"2.0","id":"x","method":"{method}","params":{params}}}"#);
     let (status, json, _) = answer(service, Scope::All, &[], &body).await;
     (status, json)
@@ -119,7 +153,7 @@ async fn checks_of_a_modern_request_come_in_their_order() {
     assert_eq!(check(&[discover], META, "server/discover").await, (400, -32020));
     assert_eq!(check(&[version("v9"), discover], &meta("v9"), "server/discover").await, (400, -32022));
     assert_eq!(check(&[version("2026-07-28")], META, "server/discover").await, (400, -32020));
-    for removed in ["initialize", "ping", "logging/setLevel", "resources/subscribe", "subscriptions/listen", "no/such"]
+    for removed in ["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe", "no/such"]
     {
         assert_eq!(
             check(&[version("2026-07-28"), ("mcp-method", removed)], META, removed).await,
@@ -143,12 +177,12 @@ async fn an_older_client_opens_and_pings() {
     }
     assert_eq!(legacy(service, "ping", "{}").await, (200, serde_json::json!({"jsonrpc":"2.0","id":"x","result":{}})));
     let (status, json) = legacy(service, "logging/setLevel", r#"{"level":"debug"}"#).await;
-    assert_eq!((status, &json["error"]["code"]), (200, &(-32601).into()), "not announced, so not there");
+    assert_eq!((status, &json["error"]["code"]), (400, &(-32600).into()), "it is the session's level that is set");
     assert_eq!(legacy(service, "initialize", "{}").await.1["error"]["code"], -32602);
 
     let (status, _, reply) =
         answer(service, Scope::All, &[], r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;
-    assert_eq!((status, reply.body.len()), (202, 0));
+    assert_eq!((status, length(&reply)), (202, 0));
     let (status, json, _) = answer(
         service,
         Scope::All,
@@ -159,13 +193,73 @@ async fn an_older_client_opens_and_pings() {
     assert_eq!((status, &json["error"]["code"]), (400, &(-32022).into()));
 }
 
+/// The name of a session that begins now.
+async fn begin(service: &Arc<Service>) -> String {
+    let body = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}"#;
+    let (_, _, reply) = answer(service, Scope::All, &[], body).await;
+    reply.session.expect("it has a name").to_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_session_is_good_until_it_ends() {
+    let empty = Empty::new();
+    let service = &empty.service(LIMITS);
+    let name = begin(service).await;
+    let ask =
+        async |scope: Scope, name: &str, body: &str| answer(service, scope, &[("mcp-session-id", name)], body).await.0;
+    let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+    let level = r#"{"jsonrpc":"2.0","id":1,"method":"logging/setLevel","params":{"level":"debug"}}"#;
+    assert_eq!((ask(Scope::All, &name, ping).await, ask(Scope::All, &name, level).await), (200, 200));
+    for unknown in ["", "x", &format!("{}0", &name[..39])] {
+        assert_eq!(ask(Scope::All, unknown, ping).await, 404, "{unknown}");
+    }
+    let initialized = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+    assert_eq!((ask(Scope::All, &name, initialized).await, ask(Scope::All, "x", initialized).await), (202, 404));
+
+    let mut headers = HeaderMap::new();
+    let who = Arc::new(Principal::anonymous(100));
+    assert_eq!(service.end_session(&Scope::All, &headers, &who).status, 400);
+    headers.insert("mcp-session-id", name.parse().unwrap());
+    assert_eq!(service.end_session(&Scope::One("a".into()), &headers, &who).status, 404);
+    assert!(empty.accounts.sessions.used() > 0);
+    assert_eq!(service.end_session(&Scope::All, &headers, &who).status, 204);
+    assert_eq!(service.end_session(&Scope::All, &headers, &who).status, 404);
+    assert_eq!(ask(Scope::All, &name, ping).await, 404);
+    assert_eq!(empty.accounts.sessions.used(), 0, "nothing remains");
+}
+
+#[tokio::test]
+async fn batches_are_for_those_who_have_them() {
+    let empty = Empty::new();
+    let service = &empty.service(LIMITS);
+    let ask = async |version: &str, body: &str| {
+        let (status, json, _) = answer(service, Scope::All, &[("mcp-protocol-version", version)], body).await;
+        (status, json)
+    };
+    let ping = |id: u32| format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#);
+    let notice = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+    let both = format!("[{},{notice},{}]", ping(1), ping(2));
+    let (status, json) = ask("2025-03-26", &both).await;
+    assert_eq!(
+        (status, &json[0]["id"], &json[1]["id"], json.as_array().unwrap().len()),
+        (200, &1.into(), &2.into(), 2)
+    );
+    assert_eq!(ask("2025-03-26", &format!("[{notice}]")).await, (202, Value::Null));
+    assert_eq!(ask("2025-06-18", &both).await.1["error"]["code"], -32600);
+    assert_eq!(ask("2025-03-26", &format!("[{0},{0},{0},{0}]", ping(1))).await.1["error"]["code"], -32600, "too many");
+    let first = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-03-26"}}"#;
+    let (_, mixed) = ask("2025-03-26", &format!("[{first},7,{}]", ping(3))).await;
+    let codes: Vec<_> = (0..3).map(|at| mixed[at]["error"]["code"].as_i64()).collect();
+    assert_eq!((codes, &mixed[2]["id"]), (vec![Some(-32600), Some(-32600), None], &3.into()), "{mixed}");
+}
+
 #[tokio::test]
 async fn what_nobody_offers_is_not_served() {
     let empty = Empty::new();
     let service = &empty.service(LIMITS);
     assert_eq!(modern(service, "tools/list", "").await.1["error"]["code"], -32601);
     let (status, json, _) =
-        answer(service, Scope::One("nobody"), &[], r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#).await;
+        answer(service, Scope::One("nobody".into()), &[], r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#).await;
     assert_eq!((status, &json["id"]), (404, &1.into()));
     assert!(json["error"]["message"].as_str().unwrap().contains("no agent `nobody`"), "{json}");
 }
@@ -176,7 +270,7 @@ async fn a_reply_is_paid_for_until_it_is_sent() {
     let service = &empty.service(LIMITS);
     let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
     let (_, _, reply) = answer(service, Scope::All, &[], ping).await;
-    assert!(empty.accounts.replies.used() >= reply.body.len() as u64);
+    assert!(empty.accounts.replies.used() >= length(&reply) as u64);
     drop(reply);
     assert_eq!(empty.accounts.replies.used(), 0);
 }

@@ -7,12 +7,13 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::buffer::{Buffer, Overflow};
+use super::call::{Answer, Call, Target};
 use super::error::{self, Error, ToolFailure};
 use super::name::Names;
 use super::server::Meta;
 use super::version::Era;
 use super::view::ContentView;
-use super::{Call, Target, json, mark};
+use super::{json, mark};
 use crate::agent::contract::{Content, ToolResult};
 use crate::agent::{Charged, Failure};
 
@@ -20,7 +21,7 @@ use crate::agent::{Charged, Failure};
 const PAGES_MAX: usize = 16;
 
 /// Answers a call of the tool that clients know as `shown`.
-pub async fn answer(call: &Call<'_>, shown: &str, arguments: &str) -> Result<Buffer, Error> {
+pub async fn answer(call: &Call<'_>, shown: &str, arguments: &str) -> Result<Answer, Error> {
     let (target, name) = call.named("tool", shown)?;
     let agent = || target.identity();
     if !target.offer.tools {
@@ -33,9 +34,10 @@ pub async fn answer(call: &Call<'_>, shown: &str, arguments: &str) -> Result<Buf
     let outcome = target.agent.call_tool(&call.caller, name, arguments).await;
     let failure = match outcome {
         Ok(Charged { value, charge: _charge }) => match success(call, &target, &value)? {
-            Ok(reply) => return Ok(reply),
+            Ok(reply) => return Ok(Answer::Whole(reply)),
             Err(overflow) => error::of_tool_overflow(overflow, &agent())?,
         },
+        Err(Failure::Asks(asked)) => return Ok(Answer::Asks(target, asked)),
         Err(failure) => error::of_tool(failure, call.era, &agent())?,
     };
     let ToolFailure { text, limit } = failure;
@@ -46,7 +48,7 @@ pub async fn answer(call: &Call<'_>, shown: &str, arguments: &str) -> Result<Buf
         is_error: true,
         meta: Meta { limit, ..call.meta() },
     };
-    call.reply(&result).map_err(|overflow| Error::overflow(overflow, Some(&agent())))
+    call.reply(&result).map(Answer::Whole).map_err(|overflow| Error::overflow(overflow, Some(&agent())))
 }
 
 /// The outer error is the agent's fault, the inner one a reply that does not fit.

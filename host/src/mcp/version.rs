@@ -12,6 +12,12 @@ pub const NEWEST_LEGACY: &str = SUPPORTED[1];
 /// What a request without the `MCP-Protocol-Version` header is taken for: the header came with 2025-06-18.
 pub const WITHOUT_HEADER: &str = SUPPORTED[3];
 
+/// The newest revision in which a POST may hold several messages.
+pub const NEWEST_WITH_BATCHES: &str = SUPPORTED[3];
+
+/// The oldest revision, with a transport of its own.
+pub const OLDEST: &str = SUPPORTED[4];
+
 /// How a revision says who speaks, and how it answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Era {

@@ -78,7 +78,7 @@ fn a_listed_page_learns_what_it_may_send() {
     assert_eq!(answer.status(), 204);
     assert_eq!(answer.headers()["access-control-allow-origin"], "https://app.example.org");
     assert_eq!(answer.headers()["access-control-allow-headers"], "content-type, mcp-method, mcp-param-region");
-    assert_eq!(answer.headers()["access-control-allow-methods"], "POST");
+    assert_eq!(answer.headers()["access-control-allow-methods"], "POST, GET, DELETE");
     assert_eq!(answer.headers()["vary"], "origin");
 
     asked.insert("origin", "https://evil.example.com".parse().unwrap());

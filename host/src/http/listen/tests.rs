@@ -26,7 +26,8 @@ const LIMITS: HttpLimits = HttpLimits {
     depth: 16,
     elements: 100,
     reply: 1 << 20,
-    reply_stall: Duration::from_millis(300),
+    stream_bytes_max: 1 << 20,
+    stream_stall: Duration::from_millis(300),
 };
 
 /// More than the kernel takes for a client that does not read.
@@ -254,7 +255,7 @@ async fn a_client_that_takes_no_reply_is_cut_off() {
 
 #[tokio::test]
 async fn a_client_that_reads_slowly_gets_all() {
-    let server = Loop::start(HttpLimits { reply_stall: Duration::from_millis(600), ..LIMITS }).await;
+    let server = Loop::start(HttpLimits { stream_stall: Duration::from_millis(600), ..LIMITS }).await;
     let mut stream = server.connect().await;
     stream.write_all(b"GET /long HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
     let (mut got, mut buffer) = (0, vec![0; 1 << 20]);

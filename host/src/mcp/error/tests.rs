@@ -41,7 +41,8 @@ fn answers_of_an_agent_by_era() {
     assert_eq!(said(Failure::Answered(Answer::Failed(text())), Era::Modern, about).1, -32603);
     let input = InputRequired { requests: vec![], state: None };
     let error = Error::of(Failure::Answered(Answer::InputRequired(input)), Era::Modern, about, &agent());
-    assert_eq!((error.body.code, &*error.body.message), (-32603, "needs input, not served yet"));
+    let broke = "files 0.1.0 broke the contract: input required where nothing can be asked";
+    assert_eq!((error.body.code, &*error.body.message), (-32603, broke));
 }
 
 #[test]

@@ -2,7 +2,7 @@ use super::{RequestMeta, version};
 
 fn served(params: &str, header: Option<&str>, method: &str) -> Result<&'static str, i32> {
     let params = serde_json::from_str(params).unwrap();
-    version(&RequestMeta::read(Some(params)).unwrap(), header, method).map_err(|error| error.body.code)
+    version(&RequestMeta::read(Some(params)).unwrap(), None, header, method).map_err(|error| error.body.code)
 }
 
 #[test]

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use http::HeaderMap;
@@ -6,25 +6,24 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{BYTES_MAX, CALLS_MAX, ENTRIES_MAX, ListReply, REASON_BYTES_MAX, TIME_MAX, answer};
+use crate::access::Principal;
 use crate::agent::Caller;
 use crate::agent::contract::{Cache, CacheScope};
 use crate::manifest::HttpLimits;
+use crate::mcp::Service;
+use crate::mcp::call::{Call, Endpoint};
 use crate::mcp::name::Cursor;
 use crate::mcp::request::List;
 use crate::mcp::tests::{Empty, LIMITS};
 use crate::mcp::version::Era;
-use crate::mcp::{Call, Endpoint, Service};
 
 const ID: &str = "7";
 
-fn caller() -> Arc<Caller> {
-    let (principal, protocol_version) = (Arc::from("anonymous"), "2026-07-28");
-    Arc::new(Caller { principal, protocol_version, capabilities: vec![], answers: vec![], state: None })
-}
-
-fn call<'a>(service: &'a Service, era: Era, headers: &'a HeaderMap) -> Call<'a> {
+fn call<'a>(service: &'a Arc<Service>, era: Era, headers: &'a HeaderMap) -> Call<'a> {
+    static ANYONE: LazyLock<Arc<Principal>> = LazyLock::new(|| Arc::new(Principal::anonymous(100)));
     let id: &RawValue = serde_json::from_str(ID).unwrap();
-    Call { service, endpoint: &Endpoint::Common, era, caller: caller(), headers, id }
+    let (principal, caller) = (&*ANYONE, Caller::new("anonymous".into(), "2026-07-28").into());
+    Call { service, endpoint: &Endpoint::Common, era, principal, caller, headers, id, outlet: None }
 }
 
 fn json(buffer: &super::Buffer) -> Value {

@@ -1,4 +1,4 @@
-use super::{Bounds, Excess, Malformed, Message, message, scan};
+use super::{Bounds, Excess, Malformed, Message, Parcel, parcel, scan};
 
 const BOUNDS: Bounds = Bounds { depth: 4, elements: 20 };
 
@@ -53,6 +53,15 @@ fn count(value: &serde_json::Value) -> u32 {
     }
 }
 
+const BATCH: u32 = 3;
+
+fn message(body: &[u8], bounds: Bounds) -> Result<Message<'_>, Malformed<'_>> {
+    parcel(body, bounds, BATCH).map(|parcel| match parcel {
+        Parcel::One(message) => message,
+        Parcel::Batch(messages) => panic!("a batch of {}", messages.len()),
+    })
+}
+
 fn error(body: &str) -> (Option<&str>, i32, String) {
     let Malformed { id, error } = message(body.as_bytes(), BOUNDS).unwrap_err();
     (id.map(|id| id.get()), error.body.code, error.body.message)
@@ -72,10 +81,6 @@ fn a_request_keeps_its_id_byte_for_byte() {
 #[test]
 fn what_is_no_message_is_said_so() {
     assert_eq!(error("{").1, -32700);
-    assert_eq!(
-        error("[{}]"),
-        (None, -32600, "batches are not supported: send each message as a POST of its own".into())
-    );
     assert_eq!(error(r#"{"id":1,"method":"ping"}"#).0, Some("1"));
     assert_eq!(error(r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#).1, -32600);
     assert_eq!(error(r#"{"jsonrpc":"2.0","id":1}"#).2, "`method` is missing");
@@ -94,7 +99,25 @@ fn what_is_no_message_is_said_so() {
 fn notifications_and_answers_have_no_request() {
     let read = |body: &'static str| message(body.as_bytes(), BOUNDS).unwrap();
     let initialized = read(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
-    assert!(matches!(initialized, Message::Notification { method } if method == "notifications/initialized"));
-    assert!(matches!(read(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#), Message::Response));
-    assert!(matches!(read(r#"{"jsonrpc":"2.0","id":null,"error":{"code":1,"message":""}}"#), Message::Response));
+    assert!(
+        matches!(initialized, Message::Notification { method, params: None } if method == "notifications/initialized")
+    );
+    let answer = read(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#);
+    assert!(matches!(answer, Message::Response { id: Some(id), result: Some(_) } if id.get() == "1"));
+    let refusal = read(r#"{"jsonrpc":"2.0","id":null,"error":{"code":1,"message":""}}"#);
+    assert!(matches!(refusal, Message::Response { id: None, result: None }));
+}
+
+#[test]
+fn a_batch_is_taken_apart_within_its_bounds() {
+    let read = |body: &str| match parcel(body.as_bytes(), BOUNDS, BATCH) {
+        Ok(Parcel::Batch(messages)) => Ok(messages.iter().map(|message| message.get().to_owned()).collect::<Vec<_>>()),
+        Ok(Parcel::One(_)) => panic!("not a batch: {body}"),
+        Err(Malformed { error, .. }) => Err((error.body.code, error.body.message)),
+    };
+    assert_eq!(read(r#" [ {"a":1} , 2,"x"] "#).unwrap(), [r#"{"a":1}"#, "2", r#""x""#]);
+    assert_eq!(read("[]").unwrap_err().0, -32600);
+    assert_eq!(read("[1,2").unwrap_err().0, -32700);
+    assert_eq!(read("[1] 2").unwrap_err().0, -32700);
+    assert!(read("[1,2,3,4]").unwrap_err().1.contains("`transports.batch`"));
 }

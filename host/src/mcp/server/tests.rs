@@ -1,14 +1,16 @@
-use super::{Capabilities, Implementation, Meta, Unavailable};
+use super::{Capabilities, Implementation, Listed, Meta, Unavailable};
 use crate::mcp::Endpoint;
+use crate::mcp::error::Empty;
 
 #[test]
 fn capabilities_that_are_missing_are_absent() {
     let json = |capabilities: &Capabilities| serde_json::to_string(capabilities).unwrap();
-    let tools = Capabilities { tools: true, ..Capabilities::default() };
-    let prompts = Capabilities { prompts: true, completions: true, ..Capabilities::default() };
+    let silent = Some(Listed { list_changed: false, subscribe: false });
+    let told = Some(Listed { list_changed: true, subscribe: true });
     assert_eq!(json(&Capabilities::default()), "{}");
-    assert_eq!(json(&tools), r#"{"tools":{}}"#);
-    assert_eq!(json(&tools.or(prompts)), r#"{"completions":{},"prompts":{},"tools":{}}"#);
+    assert_eq!(json(&Capabilities { tools: silent, ..Capabilities::default() }), r#"{"tools":{}}"#);
+    let some = Capabilities { completions: Some(Empty {}), resources: told, ..Capabilities::default() };
+    assert_eq!(json(&some), r#"{"completions":{},"resources":{"listChanged":true,"subscribe":true}}"#);
 }
 
 #[test]

@@ -1,15 +1,20 @@
-use super::{PieceError, StringWriter};
+use stockade_ledger::{Ledger, Spec};
+
+use super::{Buffer, PieceError, StringWriter};
 use crate::agent::contract::Form;
 
 /// Writes `bytes` in pieces that end at each of `cuts`.
 fn written(form: Form, bytes: &[u8], cuts: &[usize]) -> Result<String, PieceError> {
-    let (mut out, mut writer, mut start) = (Vec::new(), StringWriter::new(form), 0);
+    let account = Ledger::new(1 << 20).account(Spec { name: "replies".into(), ceiling: 1 << 20, floor: 0 }).unwrap();
+    let (mut out, mut writer, mut start) = (Buffer::new(&account, 1 << 20), StringWriter::new(form), 0);
     for &cut in cuts.iter().chain([&bytes.len()]) {
         writer.write(&bytes[start..cut], &mut out)?;
         start = cut;
     }
-    writer.finish(&mut out)?;
-    Ok(format!("\"{}\"", String::from_utf8(out).unwrap()))
+    if let Some(last) = writer.finish()? {
+        out.extend(&last)?;
+    }
+    Ok(format!("\"{}\"", std::str::from_utf8(out.as_ref()).unwrap()))
 }
 
 #[test]

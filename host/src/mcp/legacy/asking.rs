@@ -1,0 +1,153 @@
+//! An agent's questions as requests of ours to the client, which were possible before 2026-07-28.
+//!
+//! Owns the table of questions that wait for an answer: bounded, each for a time, each under a random id. A question goes
+//! out on the stream of the request that it belongs to; the answer comes as a POST of its own, into the same session.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use stockade_ledger::{Account, Charge};
+use tokio::sync::oneshot;
+
+use super::slab::Key;
+use crate::access::{Place, Places, Principal};
+use crate::manifest::Transports;
+use crate::mcp::error::Error;
+use crate::mcp::events;
+use crate::mcp::exchange::Outlet;
+use crate::mcp::json;
+use crate::mcp::questions::{Question, Questions};
+
+/// The questions that wait.
+pub struct Asking {
+    places: Places,
+    wait: Duration,
+    waiting: Mutex<HashMap<u128, Waiting>>,
+}
+
+struct Waiting {
+    session: Key,
+    answer: oneshot::Sender<Option<Answered>>,
+}
+
+/// A client's result object, paid for.
+struct Answered {
+    text: String,
+    _charge: Charge,
+}
+
+/// Answers that were waited for, with what pays for them.
+pub struct Answers {
+    pub texts: Vec<(String, String)>,
+    _charges: Vec<Charge>,
+}
+
+/// A question that waits; dropping it ends the wait.
+struct Asked<'a> {
+    asking: &'a Asking,
+    id: u128,
+    answer: oneshot::Receiver<Option<Answered>>,
+    _place: Place,
+}
+
+impl Asking {
+    pub fn new(limits: Transports) -> Self {
+        let places = Places::new("inputs", "questions", limits.inputs);
+        Self { places, wait: limits.input_wait, waiting: Mutex::default() }
+    }
+
+    /// Asks a client everything at once, and waits for all answers.
+    pub async fn ask(
+        &self,
+        session: Key,
+        principal: &Arc<Principal>,
+        questions: &Questions<'_>,
+        outlet: &Outlet,
+    ) -> Result<Answers, Error> {
+        let mut asked = Vec::new();
+        for (key, question) in questions.iter() {
+            let waiting = self.wait_for(session, principal)?;
+            let request = Request { jsonrpc: "2.0", id: format!("{:032x}", waiting.id), question };
+            let event = events::message(outlet.account(), &request);
+            if !outlet.send(event.map_err(|overflow| Error::overflow(overflow, None))?).await {
+                return Err(Error::internal("the client that was asked is gone"));
+            }
+            asked.push((key, waiting));
+        }
+        let mut answers = Answers { texts: Vec::new(), _charges: Vec::new() };
+        let all = async {
+            for (key, mut waiting) in asked {
+                // The sender is dropped only with the table, or when this wait is.
+                let answered = (&mut waiting.answer).await.ok().flatten();
+                let refused = || Error::internal(format!("the client refused to answer the question `{key}`"));
+                let Answered { text, _charge } = answered.ok_or_else(refused)?;
+                answers.texts.push((key.to_owned(), text));
+                answers._charges.push(_charge);
+            }
+            Ok(())
+        };
+        match tokio::time::timeout(self.wait, all).await {
+            Ok(done) => done.map(|()| answers),
+            Err(_) => {
+                let seconds = self.wait.as_secs_f64();
+                Err(Error::internal(format!("no answer within the {seconds} s of `transports.input_wait`")))
+            }
+        }
+    }
+
+    fn wait_for(&self, session: Key, principal: &Arc<Principal>) -> Result<Asked<'_>, Error> {
+        let place = self.places.take(principal).map_err(|full| Error::full(&full))?;
+        let id = crate::access::random::<16>().map_err(|error| Error::internal(error.to_string()))?;
+        let (id, (sender, answer)) = (u128::from_be_bytes(id), oneshot::channel());
+        self.lock().insert(id, Waiting { session, answer: sender });
+        Ok(Asked { asking: self, id, answer, _place: place })
+    }
+
+    /// A client's answer; false when nobody waits for it in this session. `account` pays for the copy.
+    pub fn answered(
+        &self,
+        session: Key,
+        id: Option<&RawValue>,
+        result: Option<&RawValue>,
+        account: &Account,
+    ) -> Result<bool, Error> {
+        let id = id.and_then(|id| serde_json::from_str::<String>(id.get()).ok());
+        let Some(id) = id.and_then(|id| u128::from_str_radix(&id, 16).ok()) else { return Ok(false) };
+        let answered = match result.filter(|result| json::is_object(result)) {
+            Some(result) => {
+                let charge = account.charge(result.get().len() as u64).map_err(|full| Error::unpaid(&full))?;
+                Some(Answered { text: result.get().to_owned(), _charge: charge })
+            }
+            None => None,
+        };
+        let waiting = {
+            let mut waiting = self.lock();
+            match waiting.get(&id) {
+                Some(known) if known.session == session => waiting.remove(&id),
+                _ => None,
+            }
+        };
+        Ok(waiting.is_some_and(|waiting| waiting.answer.send(answered).is_ok()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u128, Waiting>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        self.asking.lock().remove(&self.id);
+    }
+}
+
+#[derive(Serialize)]
+struct Request<'a> {
+    jsonrpc: &'static str,
+    id: String,
+    #[serde(flatten)]
+    question: Question<'a>,
+}

@@ -1,0 +1,106 @@
+//! What a client of this era hears without asking each time: the stream of its session, and its subscriptions.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use http::HeaderMap;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::session::Entered;
+use super::session_key;
+use crate::access::Principal;
+use crate::agent::changes::Listener;
+use crate::mcp::call::Call;
+use crate::mcp::error::Error;
+use crate::mcp::exchange::Stream;
+use crate::mcp::notices::{self, Audible, Own};
+use crate::mcp::reply::Reply;
+use crate::mcp::{Endpoint, Scope, Service, events, request};
+
+#[derive(Deserialize)]
+struct Params<'a> {
+    #[serde(borrow)]
+    uri: Cow<'a, str>,
+}
+
+/// `resources/subscribe`.
+pub async fn subscribe(call: &Call<'_>, session: &Entered, params: Option<&RawValue>) -> Result<(), Error> {
+    let Params { uri: shown } = request::params(params)?;
+    let (target, uri) = call.located(&shown)?;
+    let listener = listener(call.service, call.endpoint, session)?;
+    let subscriptions = call.service.limits.subscriptions;
+    let watched = target.agent.watch(&listener, &call.caller, uri, subscriptions as usize).await;
+    watched.map_err(|error| notices::unwatched(error, &shown, subscriptions, &target, call.era))
+}
+
+/// `resources/unsubscribe`. What was never subscribed to is not heard of afterwards either.
+pub fn unsubscribe(call: &Call<'_>, session: &Entered, params: Option<&RawValue>) -> Result<(), Error> {
+    let Params { uri: shown } = request::params(params)?;
+    let (target, uri) = call.located(&shown)?;
+    listener(call.service, call.endpoint, session)?.unwatch(&target.agent.topic(uri));
+    Ok(())
+}
+
+/// Who hears of changes in a session.
+pub fn listener(service: &Service, endpoint: &Endpoint, session: &Entered) -> Result<Arc<Listener>, Error> {
+    session.listener(|account| {
+        let audible = Audible::of(endpoint, &endpoint.targets(service));
+        let interest = notices::interest(endpoint, audible.lists);
+        service.agents.changes().listen(interest, account).map_err(|full| Error::unpaid(&full))
+    })
+}
+
+impl Service {
+    /// The stream of the session that a GET names (2025-11-25, transports). A second one takes the place of the first,
+    /// whose client may be gone without a word.
+    pub fn open_stream(self: &Arc<Self>, scope: &Scope, headers: &HeaderMap, principal: &Arc<Principal>) -> Reply {
+        let opened = session_key(headers).and_then(|key| match key {
+            Some(key) => Ok(self.legacy.sessions.enter(key, principal, scope)?),
+            None => Err(Error::no_stream()),
+        });
+        opened.and_then(|session| self.stream(scope, session)).unwrap_or_else(|error| self.fail(None, &error))
+    }
+
+    fn stream(self: &Arc<Self>, scope: &Scope, session: Entered) -> Result<Reply, Error> {
+        let endpoint = self.endpoint(scope)?;
+        let place = self.places.take(&session.client.principal).map_err(|full| Error::full(&full))?;
+        let listener = listener(self, &endpoint, &session)?;
+        let own: Own = endpoint.agent().map(|agent| agent.name().into());
+        let (keep_alive, ends_at) = (self.limits.keep_alive, session.ends_at());
+        Ok(Reply::events(Stream::new(&self.streams, move |outlet| async move {
+            let _place = place;
+            let open = Open::new(&session);
+            // At once, so that the client sees that it is there.
+            outlet.send(events::keep_alive()).await;
+            tokio::select! {
+                told = notices::tell(&outlet, &listener, &own, None, keep_alive) => drop(told?),
+                () = open.replaced() => {}
+                () = tokio::time::sleep_until(ends_at) => session.end(),
+            }
+            Ok(())
+        })))
+    }
+}
+
+/// The stream of a session, while it is open.
+struct Open<'a> {
+    session: &'a Entered,
+    ends: Arc<tokio::sync::Notify>,
+}
+
+impl<'a> Open<'a> {
+    fn new(session: &'a Entered) -> Self {
+        Self { session, ends: session.open_stream() }
+    }
+
+    async fn replaced(&self) {
+        self.ends.notified().await;
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.session.close_stream(&self.ends);
+    }
+}

@@ -1,0 +1,135 @@
+//! One round of a request that an agent answers with questions (MCP 2026-07-28, multi round-trip requests).
+//!
+//! The host keeps nothing between rounds: the client sends the whole request again, with answers, and with the state that
+//! the agent wants to have back.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
+
+use super::seal::{Bond, Broken, Seal};
+use crate::access::Principal;
+use crate::agent::contract::InputRequired;
+use crate::mcp::call::{Call, Target};
+use crate::mcp::error::Error;
+use crate::mcp::json;
+use crate::mcp::parse::Text;
+use crate::mcp::questions::Questions;
+use crate::mcp::reply::Reply;
+use crate::mcp::request::{self, Request};
+use crate::mcp::server::Meta;
+
+/// Answers a client may bring; more are not passed on.
+const ANSWERS_MAX: usize = 64;
+
+/// A request that may be answered with questions.
+pub struct Round<'a> {
+    principal: &'a Arc<Principal>,
+    digest: [u8; 32],
+}
+
+/// Key and JSON text of each answer.
+type Answers = Vec<(String, String)>;
+
+impl<'a> Round<'a> {
+    /// None for requests that are answered at once or not at all.
+    pub fn of(request: &Request, method: &str, principal: &'a Arc<Principal>) -> Option<Self> {
+        let (name, arguments) = match request {
+            Request::CallTool { name, arguments } => (name, *arguments),
+            Request::GetPrompt { name, arguments } => (name, arguments.map_or("", RawValue::get)),
+            Request::Read { uri } => (uri, ""),
+            Request::List(..) | Request::Complete(_) => return None,
+        };
+        let mut hasher = Sha256::new();
+        for part in [method, name] {
+            hasher.update((part.len() as u64).to_be_bytes());
+            hasher.update(part);
+        }
+        // A client may write the same arguments with other white space when it sends them again.
+        hash_without_space(arguments, &mut hasher);
+        Some(Self { principal, digest: hasher.finalize().into() })
+    }
+
+    fn bond(&self) -> Bond<'_> {
+        Bond { principal: &self.principal.name, digest: &self.digest }
+    }
+
+    /// What the client brings back from an earlier round: answers, and the agent's state.
+    pub fn returned(&self, seal: &Seal, params: Option<&RawValue>) -> Result<(Answers, Option<String>), Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Returned<'a> {
+            #[serde(borrow)]
+            input_responses: Option<&'a RawValue>,
+            #[serde(borrow)]
+            request_state: Option<Text<'a>>,
+        }
+        let Returned { input_responses, request_state } = request::params(params)?;
+        let state = request_state.map(|Text(sealed)| seal.open(&sealed, self.bond())).transpose();
+        let state = state.map_err(|broken| {
+            Error::invalid_params(match broken {
+                Broken::Expired => "`requestState` is too old: send the request without it, and answer anew",
+                Broken::Foreign => {
+                    "`requestState` is not one that this host gave out for this request: send the request without it"
+                }
+            })
+        })?;
+        let mut answers = Vec::new();
+        let is_object = input_responses.is_none_or(|responses| {
+            json::for_each_member(responses, |key, answer| {
+                if answers.len() < ANSWERS_MAX {
+                    answers.push((key.into_owned(), answer.get().to_owned()));
+                }
+            })
+        });
+        if !is_object || answers.iter().any(|(_, answer)| !answer.starts_with('{')) {
+            return Err(Error::invalid_params("`inputResponses` must be an object of result objects"));
+        }
+        Ok((answers, state))
+    }
+
+    /// The reply that asks.
+    pub fn ask(&self, call: &Call<'_>, target: &Target, asked: &InputRequired) -> Result<Reply, Error> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Asking<'a> {
+            result_type: &'static str,
+            #[serde(skip_serializing_if = "Questions::is_empty")]
+            input_requests: Questions<'a>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            request_state: Option<String>,
+            #[serde(rename = "_meta")]
+            meta: Meta<'a>,
+        }
+        let input_requests = Questions::new(asked, &call.caller.capabilities, target)?;
+        let seal = &call.service.modern.seal;
+        let sealed = asked.state.as_deref().map(|state| seal.close(state, self.bond())).transpose();
+        let request_state = sealed.map_err(|error| Error::internal(format!("cannot seal a state: {error}")))?;
+        let asking = Asking { result_type: "input_required", input_requests, request_state, meta: call.meta() };
+        let reply = call.reply(&asking).map_err(|overflow| Error::overflow(overflow, Some(&target.identity())))?;
+        Ok(Reply::json(reply.into_bytes()))
+    }
+}
+
+/// Hashes a JSON text without the white space between its tokens.
+fn hash_without_space(json: &str, hasher: &mut Sha256) {
+    let (mut in_string, mut escaped, mut start) = (false, false, 0);
+    let bytes = json.as_bytes();
+    for (at, byte) in bytes.iter().enumerate() {
+        match byte {
+            b' ' | b'\t' | b'\r' | b'\n' if !in_string => {
+                hasher.update(&bytes[start..at]);
+                start = at + 1;
+            }
+            b'"' if !escaped => in_string = !in_string,
+            _ => {}
+        }
+        escaped = in_string && *byte == b'\\' && !escaped;
+    }
+    hasher.update(&bytes[start..]);
+}
+
+#[cfg(test)]
+mod tests;
