@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -56,18 +57,24 @@ pub struct Malformed<'a> {
 pub fn message(body: &[u8], bounds: Bounds) -> Result<Message<'_>, Malformed<'_>> {
     let nameless = |error| Malformed { id: None, error };
     let text = std::str::from_utf8(body).map_err(|e| nameless(Error::parse(format!("the body is not UTF-8: {e}"))))?;
-    if text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('[') {
+    let value = text.trim_start_matches([' ', '\t', '\r', '\n']);
+    if value.starts_with('[') {
         let batch = "batches are not supported: send each message as a POST of its own";
         return Err(nameless(Error::invalid_request(batch)));
     }
     scan(body, bounds).map_err(|excess| nameless(Error::invalid_request(excess.to_string())))?;
-    let envelope: Envelope = serde_json::from_str(text).map_err(|e| {
+    let wrong = |e: serde_json::Error| {
         nameless(match e.classify() {
             serde_json::error::Category::Data => Error::invalid_request(format!("not a JSON-RPC message: {e}")),
             _ => Error::parse(format!("the body is not JSON: {e}")),
         })
-    })?;
-    envelope.into_message()
+    };
+    // serde would quote a string that stands where an object should, escaped and at any length.
+    if !value.starts_with('{') {
+        serde_json::from_str::<IgnoredAny>(text).map_err(wrong)?;
+        return Err(nameless(Error::invalid_request("not a JSON-RPC message: it must be an object")));
+    }
+    serde_json::from_str::<Envelope>(text).map_err(wrong)?.into_message()
 }
 
 /// Counts the structure of a JSON text without parsing it. A text that is not JSON may pass: serde refuses it later, at

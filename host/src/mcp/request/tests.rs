@@ -43,6 +43,23 @@ fn completions_name_a_prompt_or_a_template() {
 }
 
 #[test]
+fn what_is_no_object_is_neither_read_nor_quoted() {
+    let long = format!("\"{}\"", "\u{7f}".repeat(9_000));
+    for wrong in [&*long, r#"["ref/prompt","p"]"#, "7"] {
+        let message = |params: &str| {
+            let params: &RawValue = serde_json::from_str(params).unwrap();
+            Request::parse("completion/complete", Some(params)).unwrap_err().body.message
+        };
+        let reference = format!(r#"{{"ref":{wrong},"argument":{{"name":"a","value":""}}}}"#);
+        assert_eq!(message(&reference), "`ref` must be an object");
+        let argument = format!(r#"{{"ref":{{"type":"ref/prompt","name":"p"}},"argument":{wrong}}}"#);
+        assert_eq!(message(&argument), "`argument` must be an object");
+        let arguments: &RawValue = serde_json::from_str(wrong).unwrap();
+        assert_eq!(strings(Some(arguments)).unwrap_err().body.message, "`arguments` must be an object of strings");
+    }
+}
+
+#[test]
 fn the_header_name_is_the_bodys() {
     let name = |method, params| parse(method, params).unwrap().unwrap().header_name().map(str::to_owned);
     assert_eq!(name("tools/call", r#"{"name":"t"}"#).as_deref(), Some("t"));
