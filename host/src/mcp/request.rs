@@ -11,6 +11,9 @@ use super::json;
 use super::parse::Text;
 use crate::agent::Offer;
 
+/// Arguments of a prompt, or known to a completion. Each costs the host more than the client who sends it.
+const ARGUMENTS_MAX: usize = 256;
+
 /// What a client asks of an agent; the same in both eras.
 #[derive(Debug)]
 pub enum Request<'a> {
@@ -179,8 +182,12 @@ fn object<'a, T: Deserialize<'a>>(what: &str, text: &'a str) -> Result<T, Error>
 pub fn strings(object: Option<&RawValue>) -> Result<Vec<(String, String)>, Error> {
     let Some(object) = object else { return Ok(Vec::new()) };
     let wrong = |why: &str| Error::invalid_params(format!("`arguments` must be an object of strings{why}"));
-    if !json::is_object(object) {
+    let mut count = 0;
+    if !json::for_each_member(object, |_, _| count += 1) {
         return Err(wrong(""));
+    }
+    if count > ARGUMENTS_MAX {
+        return Err(wrong(&format!(", at most {ARGUMENTS_MAX}")));
     }
     let arguments: BTreeMap<String, String> =
         serde_json::from_str(object.get()).map_err(|e| wrong(&format!(": {e}")))?;

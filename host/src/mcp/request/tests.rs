@@ -1,6 +1,6 @@
 use serde_json::value::RawValue;
 
-use super::{List, Reference, Request, strings};
+use super::{ARGUMENTS_MAX, List, Reference, Request, strings};
 
 fn parse<'a>(method: &str, params: &'a str) -> Result<Option<Request<'a>>, i32> {
     let params: &RawValue = serde_json::from_str(params).unwrap();
@@ -57,6 +57,18 @@ fn what_is_no_object_is_neither_read_nor_quoted() {
         let arguments: &RawValue = serde_json::from_str(wrong).unwrap();
         assert_eq!(strings(Some(arguments)).unwrap_err().body.message, "`arguments` must be an object of strings");
     }
+}
+
+#[test]
+fn arguments_are_counted_before_they_are_copied() {
+    let members = |count: usize| (0..count).map(|n| format!(r#""{n}":"""#)).collect::<Vec<_>>().join(",");
+    let read = |count| {
+        let text = format!("{{{}}}", members(count));
+        let object: Box<RawValue> = serde_json::from_str(&text).unwrap();
+        strings(Some(&object)).map(|read| read.len()).map_err(|error| error.body.message)
+    };
+    assert_eq!(read(ARGUMENTS_MAX), Ok(ARGUMENTS_MAX));
+    assert!(read(ARGUMENTS_MAX + 1).unwrap_err().ends_with("at most 256"));
 }
 
 #[test]
