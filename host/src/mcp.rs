@@ -13,10 +13,13 @@
 //! - `list` and `page`, `read`, `tools`, `prompts`: what agents are asked for. `server`: what we say about ourselves.
 //! - `view`, `stream`, `json`: the contract's types as JSON. `buffer`: where replies grow, under a charge.
 //! - `error`, `explain`: failures as JSON-RPC, and in words.
+//! - `fuzz`: the way up to where an agent is asked, for fuzzers.
 
 pub mod buffer;
 mod error;
 mod explain;
+#[doc(hidden)]
+pub mod fuzz;
 mod headers;
 mod json;
 mod legacy;
@@ -223,15 +226,8 @@ impl Service {
     }
 
     fn error_reply(&self, id: Option<&RawValue>, error: &Error) -> Result<Reply, Overflow> {
-        #[derive(Serialize)]
-        struct ErrorReply<'a> {
-            jsonrpc: &'static str,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            id: Option<&'a RawValue>,
-            error: &'a error::Body,
-        }
         let mut buffer = self.buffer();
-        put(&mut buffer, &ErrorReply { jsonrpc: "2.0", id, error: &error.body })?;
+        write_error(&mut buffer, id, error)?;
         Ok(Reply { status: error.status, retry_after: error.retry_after, body: buffer.into_bytes() })
     }
 
@@ -245,6 +241,18 @@ fn put<T: Serialize>(buffer: &mut Buffer, value: &T) -> Result<(), Overflow> {
     serde_json::to_writer(&mut *buffer, value).map_err(|_| {
         buffer.overflow().expect("what is written has only string keys, so nothing but the buffer can fail")
     })
+}
+
+/// Writes a whole error reply.
+fn write_error(buffer: &mut Buffer, id: Option<&RawValue>, error: &Error) -> Result<(), Overflow> {
+    #[derive(Serialize)]
+    struct ErrorReply<'a> {
+        jsonrpc: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a RawValue>,
+        error: &'a error::Body,
+    }
+    put(buffer, &ErrorReply { jsonrpc: "2.0", id, error: &error.body })
 }
 
 impl Target {

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -18,10 +19,10 @@ use super::version::{self, MODERN, SUPPORTED};
 use super::{Call, headers, json};
 
 /// Capabilities of a client that a guest may learn of; more are left out.
-const CAPABILITIES_MAX: usize = 64;
+pub(super) const CAPABILITIES_MAX: usize = 64;
 
 /// Bytes of the name of such a capability; longer ones are left out.
-const CAPABILITY_BYTES_MAX: usize = 128;
+pub(super) const CAPABILITY_BYTES_MAX: usize = 128;
 
 /// For how long a client may keep what `server/discover` said. Agents come and go, so not at all.
 const DISCOVER_TTL_MS: u32 = 0;
@@ -81,6 +82,23 @@ pub async fn serve(
     method: &str,
     params: Option<&RawValue>,
 ) -> Result<Buffer, Error> {
+    let capabilities = check(call.headers, meta, header, method)?;
+    Arc::make_mut(&mut call.caller).capabilities = capability_names(capabilities);
+    if method == "server/discover" {
+        return discover(&call);
+    }
+    let request = Request::parse(method, params)?.ok_or_else(|| Error::method_not_found(method))?;
+    headers::check_name(call.headers, &request)?;
+    call.dispatch(method, request).await
+}
+
+/// The checks that come before the method, in their order; what the client says it can do.
+pub fn check<'a>(
+    headers: &HeaderMap,
+    meta: &RequestMeta<'a>,
+    header: Option<&str>,
+    method: &str,
+) -> Result<&'a RawValue, Error> {
     let required = |key| Error::invalid_params(format!("`_meta` lacks `io.modelcontextprotocol/{key}`"));
     let version = meta.version_text().ok_or_else(|| required("protocolVersion"))?;
     let capabilities =
@@ -93,14 +111,8 @@ pub async fn serve(
     if version != MODERN {
         return Err(Error::unsupported_version(&version));
     }
-    headers::check_method(call.headers, method)?;
-    Arc::make_mut(&mut call.caller).capabilities = capability_names(capabilities);
-    if method == "server/discover" {
-        return discover(&call);
-    }
-    let request = Request::parse(method, params)?.ok_or_else(|| Error::method_not_found(method))?;
-    headers::check_name(call.headers, &request)?;
-    call.dispatch(method, request).await
+    headers::check_method(headers, method)?;
+    Ok(capabilities)
 }
 
 fn discover(call: &Call) -> Result<Buffer, Error> {
