@@ -5,7 +5,10 @@ AGENTS := everything files hello tables
 MANIFEST ?= manifest.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench fuzz agents guests check-tools
+.PHONY: help run test lint bench load fuzz agents guests check-tools
+
+# What `make load` puts on the host, such as LOAD="streams count=1000"; all there is when empty.
+LOAD ?=
 
 # Seconds that `make fuzz` runs.
 TIME ?= 60
@@ -38,6 +41,10 @@ lint: check-tools ## formatting, clippy, documentation; warnings are errors
 bench: agents ## what a call costs, beside a bare hyper and a native rmcp server
 	cargo build --release --locked -p stockade
 	cargo bench --locked -p stockade -p stockade-tests --bench call --bench echo
+
+load: agents ## what sessions, streams and large reads cost the host's memory (LOAD="streams count=1000" for one)
+	cargo build --release --locked -p stockade -p stockade-tests --bin stockade --bin load
+	target/release/load $(LOAD)
 
 fuzz: check-tools ## foreign bytes against the message parser, guided by coverage, for TIME=60 seconds
 	@command -v c++ >/dev/null || { echo "a C++ compiler is missing, which libFuzzer is built with: apt-get install g++"; exit 1; }

@@ -5,6 +5,7 @@ mod hostile;
 mod interop;
 mod life;
 mod limits;
+mod load;
 mod reading;
 mod shipped;
 mod tidy;
