@@ -9,3 +9,4 @@ mod load;
 mod reading;
 mod shipped;
 mod tidy;
+mod wire;
