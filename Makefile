@@ -5,7 +5,18 @@ AGENTS := everything files hello tables
 MANIFEST ?= manifest.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench agents guests check-tools
+.PHONY: help run test lint bench load fuzz agents guests check-tools
+
+# What `make load` puts on the host, such as LOAD="streams count=1000"; all there is when empty.
+LOAD ?=
+
+# Seconds that `make fuzz` runs.
+TIME ?= 60
+
+# Counts edges and compares: what `cargo fuzz` sets, less the sanitizers that need a nightly compiler.
+SANCOV := -Cpasses=sancov-module $(addprefix -Cllvm-args=-sanitizer-coverage-, \
+	level=4 inline-8bit-counters pc-table trace-compares)
+HOST_TARGET = $(shell rustc -vV | sed -n 's/^host: //p')
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +41,18 @@ lint: check-tools ## formatting, clippy, documentation; warnings are errors
 bench: agents ## what a call costs, beside a bare hyper and a native rmcp server
 	cargo build --release --locked -p stockade
 	cargo bench --locked -p stockade -p stockade-tests --bench call --bench echo
+
+load: agents ## what sessions, streams and large reads cost the host's memory (LOAD="streams count=1000" for one)
+	cargo build --release --locked -p stockade -p stockade-tests --bin stockade --bin load
+	target/release/load $(LOAD)
+
+fuzz: check-tools ## foreign bytes against the message parser, guided by coverage, for TIME=60 seconds
+	@command -v c++ >/dev/null || { echo "a C++ compiler is missing, which libFuzzer is built with: apt-get install g++"; exit 1; }
+	RUSTFLAGS="$(SANCOV)" cargo build --locked -p stockade-fuzz --features libfuzzer --profile fuzz \
+		--target $(HOST_TARGET) --target-dir target/fuzz
+	mkdir -p target/fuzz/corpus
+	target/fuzz/$(HOST_TARGET)/fuzz/message -max_total_time=$(TIME) -max_len=8192 -timeout=5 -print_final_stats=1 \
+		-dict=tests/fuzz/message.dict -artifact_prefix=target/fuzz/ target/fuzz/corpus tests/fuzz/corpus
 
 agents: check-tools ## build the agents we ship, as components
 	cargo build --release --locked --target $(WASM_TARGET) $(AGENTS:%=-p %)

@@ -30,7 +30,7 @@ mod status;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use stockade_ledger::Account;
+use stockade_ledger::{Account, Ledger};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -58,6 +58,8 @@ pub struct Settings {
     requests: Account,
     /// Pays for what `/readyz` and `/status` say.
     health: Account,
+    /// Read by `/status`.
+    ledger: Ledger,
 }
 
 impl Settings {
@@ -70,6 +72,7 @@ impl Settings {
             drain: manifest.drain,
             requests: accounts.requests.clone(),
             health: accounts.health.clone(),
+            ledger: accounts.ledger.clone(),
         }
     }
 }

@@ -15,6 +15,7 @@
 //! - `follow`: what a guest says while it runs. `notices`: what has changed. `questions`: what an agent wants to know first.
 //! - `view`, `stream`, `json`: the contract's types as JSON. `buffer`: where replies grow, under a charge.
 //! - `error`, `explain`: failures as JSON-RPC, and in words.
+//! - `fuzz`: the way up to where an agent is asked, for fuzzers.
 
 pub mod buffer;
 mod call;
@@ -23,6 +24,8 @@ mod events;
 mod exchange;
 mod explain;
 mod follow;
+#[doc(hidden)]
+pub mod fuzz;
 mod headers;
 mod json;
 mod legacy;
@@ -108,6 +111,14 @@ pub struct Post {
     pub place: Arc<Place>,
 }
 
+/// What clients keep open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Open {
+    pub sessions: u32,
+    pub streams: u32,
+    pub listeners: usize,
+}
+
 /// Which endpoint was called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
@@ -157,6 +168,12 @@ impl Service {
     pub fn close(&self) {
         self.agents.changes().close();
         self.legacy.close();
+    }
+
+    /// What clients keep open now.
+    pub fn open(&self) -> Open {
+        let (sessions, streams) = (self.legacy.sessions(), self.places.held());
+        Open { sessions, streams, listeners: self.agents.changes().listeners() }
     }
 
     /// Does what is due from time to time, for as long as it is polled.
@@ -280,15 +297,8 @@ impl Service {
     }
 
     fn error_reply(&self, id: Option<&RawValue>, error: &Error) -> Result<Reply, Overflow> {
-        #[derive(Serialize)]
-        struct ErrorReply<'a> {
-            jsonrpc: &'static str,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            id: Option<&'a RawValue>,
-            error: &'a error::Body,
-        }
         let mut buffer = self.buffer();
-        put(&mut buffer, &ErrorReply { jsonrpc: "2.0", id, error: &error.body })?;
+        write_error(&mut buffer, id, error)?;
         let body = Body::Whole(buffer.into_bytes());
         Ok(Reply { retry_after: error.retry_after, body, ..Reply::empty(error.status) })
     }
@@ -311,6 +321,18 @@ fn put<T: Serialize>(buffer: &mut Buffer, value: &T) -> Result<(), Overflow> {
     serde_json::to_writer(&mut *buffer, value).map_err(|_| {
         buffer.overflow().expect("what is written has only string keys, so nothing but the buffer can fail")
     })
+}
+
+/// Writes a whole error reply.
+fn write_error(buffer: &mut Buffer, id: Option<&RawValue>, error: &Error) -> Result<(), Overflow> {
+    #[derive(Serialize)]
+    struct ErrorReply<'a> {
+        jsonrpc: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a RawValue>,
+        error: &'a error::Body,
+    }
+    put(buffer, &ErrorReply { jsonrpc: "2.0", id, error: &error.body })
 }
 
 #[cfg(test)]

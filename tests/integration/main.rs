@@ -6,6 +6,8 @@ mod hostile;
 mod interop;
 mod life;
 mod limits;
+mod load;
 mod reading;
 mod shipped;
 mod tidy;
+mod wire;

@@ -2,6 +2,20 @@
 //!
 //! Each connection sends one request at a time over HTTP/1.1, kept alive, and begins the next one only when the reply's
 //! last byte is there. Never retries: a request that fails is counted as failed.
+//!
+//! Below it stands what the command `load` is made of: loads that are about memory rather than time, each a module with
+//! a `run` that starts a [`host`], puts the load on it over raw sockets ([`wire`], [`ask`]) and gives [`figures`]. The
+//! command is a process of its own, so nothing it does is the host's.
+
+pub mod ask;
+pub mod bare;
+pub mod figures;
+pub mod host;
+pub mod initializes;
+pub mod read;
+pub mod stalled;
+pub mod streams;
+pub mod wire;
 
 use anyhow::{Context, Result, ensure};
 use http_body_util::{BodyExt, Full};
@@ -27,6 +41,9 @@ const FAILURE_SHOWN_CHARACTERS_MAX: usize = 500;
 
 /// The revision whose headers and `_meta` the requests carry.
 const REVISION: &str = "2026-07-28";
+
+/// What the command `load` can do, in the order it does all of it.
+pub const LOADS: [&str; 4] = ["initializes", "streams", "read", "stalled"];
 
 /// How much load.
 #[derive(Clone, Copy, Debug)]

@@ -29,6 +29,8 @@ pub(super) struct Options {
 #[derive(Debug, Deserialize)]
 struct Answer {
     version: String,
+    sessions: u32,
+    streams: u32,
     agents: Vec<Agent>,
 }
 
@@ -67,7 +69,8 @@ pub(super) fn status(options: &Options) -> Result<(), Stop> {
 
 /// The answer for people.
 pub(super) fn table(answer: &str) -> anyhow::Result<String> {
-    let Answer { version, agents } = serde_json::from_str(answer).context("this is no answer of a stockade host")?;
+    let Answer { version, sessions, streams, agents } =
+        serde_json::from_str(answer).context("this is no answer of a stockade host")?;
     let header = ["agent", "version", "standing", "calls", "stopped", "refused", "broken", "peak"].map(str::to_owned);
     let total = |counts: &std::collections::BTreeMap<String, u64>| counts.values().sum::<u64>().to_string();
     let cells = |agent: &Agent| {
@@ -84,7 +87,7 @@ pub(super) fn table(answer: &str) -> anyhow::Result<String> {
     };
     let rows: Vec<[String; 8]> = std::iter::once(header).chain(agents.iter().map(cells)).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-    let mut out = format!("stockade {version}\n\n");
+    let mut out = format!("stockade {version}, {sessions} sessions, {streams} streams\n\n");
     // Writing to a String cannot fail.
     for row in &rows {
         let padded: Vec<String> =

@@ -130,7 +130,7 @@ fn too_few_open_files_are_reported() {
 
 #[test]
 fn a_status_is_a_table() {
-    let answer = r#"{"version":"1.2.3","more":0,"agents":[
+    let answer = r#"{"version":"1.2.3","more":0,"sessions":2,"streams":1,"agents":[
         {"name":"files","version":"0.1.0","standing":"ready","calls":12,"stopped":{"cpu":2,"memory":1},"refused":{},
          "broken":0,"memoryPeakBytes":2097152,"cpuTotalMs":5},
         {"name":"a","version":"","standing":"refused","reason":"no\u001b[2Jgood","calls":0,"stopped":{},"refused":{},

@@ -16,8 +16,8 @@ use super::route::{Admission, Desk};
 use super::{App, gate};
 use crate::agent::{Agent, Failure, LimitName};
 use crate::manifest::Role;
-use crate::mcp::Reply;
 use crate::mcp::buffer::Buffer;
+use crate::mcp::{Open, Reply};
 
 /// Bytes of one answer: a thousand agents, each with a few hundred bytes.
 const STATUS_BYTES_MAX: u64 = 512 << 10;
@@ -45,6 +45,17 @@ struct Row<'a> {
     broken: u64,
     memory_peak_bytes: u64,
     cpu_total_ms: u64,
+}
+
+/// What clients keep open, and who holds how many bytes.
+#[derive(Debug, Serialize)]
+struct Held {
+    version: &'static str,
+    sessions: u32,
+    streams: u32,
+    listeners: usize,
+    /// Bytes that each account lends now.
+    accounts: BTreeMap<Arc<str>, u64>,
 }
 
 /// Answers an operator.
@@ -81,8 +92,10 @@ pub async fn status(State(desk): State<Desk>, request: Request) -> Response {
 fn written(app: &App) -> serde_json::Result<Buffer> {
     let mut buffer = Buffer::new(&app.settings.health, STATUS_BYTES_MAX);
     let put = |buffer: &mut Buffer, text: &str| std::io::Write::write_all(buffer, text.as_bytes());
-    let opening = concat!(r#"{"version":""#, env!("CARGO_PKG_VERSION"), r#"","agents":["#);
-    put(&mut buffer, opening).map_err(serde_json::Error::io)?;
+    serde_json::to_writer(&mut buffer, &held(app))?;
+    // Its last brace, to go on inside.
+    buffer.truncate(buffer.len() - 1);
+    put(&mut buffer, r#","agents":["#).map_err(serde_json::Error::io)?;
     for (agent, place) in app.agents.all().zip(0..) {
         if place > 0 {
             put(&mut buffer, ",").map_err(serde_json::Error::io)?;
@@ -91,6 +104,13 @@ fn written(app: &App) -> serde_json::Result<Buffer> {
     }
     put(&mut buffer, "]}\n").map_err(serde_json::Error::io)?;
     Ok(buffer)
+}
+
+fn held(app: &App) -> Held {
+    let Open { sessions, streams, listeners } = app.mcp.open();
+    let accounts = app.settings.ledger.snapshot().accounts;
+    let accounts = accounts.into_iter().map(|account| (account.name, account.used)).collect();
+    Held { version: env!("CARGO_PKG_VERSION"), sessions, streams, listeners, accounts }
 }
 
 fn row(agent: &Agent) -> Row<'_> {

@@ -42,6 +42,7 @@ impl Host {
             drain: Duration::from_secs(1),
             requests: empty.accounts.requests.clone(),
             health: empty.accounts.health.clone(),
+            ledger: empty.accounts.ledger.clone(),
         };
         let (stop, stopped) = oneshot::channel();
         let (service, agents) = (empty.service(limits), empty.agents.clone());

@@ -47,6 +47,10 @@ pub fn is_object(raw: &RawValue) -> bool {
 /// The member `key` of an object. An error when the text is no object, or says the key twice: two readers could then
 /// take different values.
 pub fn member<'a>(object: &'a RawValue, key: &str) -> serde_json::Result<Option<&'a RawValue>> {
+    // Asked first, since serde's own error would quote a string that stands here, however long it is.
+    if !is_object(object) {
+        return Err(serde_json::Error::custom("not an object"));
+    }
     let mut deserializer = serde_json::Deserializer::from_str(object.get());
     Member { key }.deserialize(&mut deserializer)
 }
@@ -54,7 +58,7 @@ pub fn member<'a>(object: &'a RawValue, key: &str) -> serde_json::Result<Option<
 /// Calls `each` for every member of an object; false when the text is no object.
 pub fn for_each_member<'a>(object: &'a RawValue, each: impl FnMut(Cow<'a, str>, &'a RawValue)) -> bool {
     let mut deserializer = serde_json::Deserializer::from_str(object.get());
-    deserializer.deserialize_map(Members(each)).is_ok()
+    is_object(object) && deserializer.deserialize_map(Members(each)).is_ok()
 }
 
 struct Member<'k> {

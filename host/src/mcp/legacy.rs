@@ -89,6 +89,22 @@ fn version(
     Ok(session.map(|session| session.client.version).or(said).unwrap_or(version::WITHOUT_HEADER))
 }
 
+/// What is read of a request before anybody is asked, and the revision it comes to; for fuzzers.
+pub fn agreed(
+    meta: &RequestMeta,
+    headers: &HeaderMap,
+    header: Option<&str>,
+    method: &str,
+    params: Option<&RawValue>,
+) -> Result<&'static str, Error> {
+    session_key(headers)?;
+    match method {
+        "initialize" => opening::read(params),
+        "logging/setLevel" => serving::wanted_level(params).map(|_| version::WITHOUT_HEADER),
+        _ => version(meta, None, header, method),
+    }
+}
+
 /// Answers a request of this era.
 pub async fn serve(
     service: &Arc<Service>,

@@ -267,7 +267,7 @@ impl List {
     }
 
     /// Its letter in cursors.
-    fn letter(self) -> char {
+    pub(super) fn letter(self) -> char {
         match self {
             Self::Tools => 't',
             Self::Resources => 'r',

@@ -14,7 +14,7 @@ use super::{headers, json};
 use crate::agent::contract::Tool;
 
 /// Marked parameters remembered for one agent; more are not checked.
-const MARKS_MAX: usize = 64;
+pub(super) const MARKS_MAX: usize = 64;
 
 /// Bytes of one mark: header, tool and path together; a longer one is not checked.
 const MARK_BYTES_MAX: usize = 512;
@@ -136,11 +136,15 @@ fn is_same(value: &RawValue, said: &str) -> bool {
         text if text.starts_with('"') => serde_json::from_str::<String>(text).is_ok_and(|text| text == said),
         text if text == said => true,
         // `42` and `42.0` are the same integer.
-        text => match (text.parse::<f64>(), said.parse::<f64>()) {
-            (Ok(value), Ok(said)) => value == said,
-            _ => false,
-        },
+        text => integer(text).is_some_and(|value| integer(said) == Some(value)),
     }
+}
+
+/// An integer in any of its spellings. None beyond those that a float can tell apart: there, two numbers would be one.
+fn integer(text: &str) -> Option<i64> {
+    const EXACT_MAX: f64 = 9_007_199_254_740_991.0;
+    let number: f64 = text.parse().ok()?;
+    (number.fract() == 0.0 && number.abs() <= EXACT_MAX).then_some(number as i64)
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod seal;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -31,10 +32,10 @@ use round::Round;
 use seal::Seal;
 
 /// Capabilities of a client that a guest may learn of; more are left out.
-const CAPABILITIES_MAX: usize = 64;
+pub(super) const CAPABILITIES_MAX: usize = 64;
 
 /// Bytes of the name of such a capability; longer ones are left out.
-const CAPABILITY_BYTES_MAX: usize = 128;
+pub(super) const CAPABILITY_BYTES_MAX: usize = 128;
 
 /// For how long a client may keep what `server/discover` said. Agents come and go, so not at all.
 const DISCOVER_TTL_MS: u32 = 0;
@@ -113,21 +114,8 @@ pub async fn serve(
     asked: &Asked<'_>,
 ) -> Result<Reply, Error> {
     let &Asked { id, method, params, outlet } = asked;
-    let required = |key| Error::invalid_params(format!("`_meta` lacks `io.modelcontextprotocol/{key}`"));
-    let version = meta.version_text().ok_or_else(|| required("protocolVersion"))?;
-    let capabilities =
-        meta.capabilities.filter(|raw| json::is_object(raw)).ok_or_else(|| required("clientCapabilities"))?;
-    match header {
-        Some(said) if said == version => {}
-        Some(_) => return Err(Error::header_mismatch("header `mcp-protocol-version` is not the version in `_meta`")),
-        None => return Err(headers::missing(&headers::VERSION)),
-    }
-    if version != MODERN {
-        return Err(Error::unsupported_version(&version));
-    }
-    headers::check_method(&post.headers, method)?;
     let mut caller = Caller::new(post.principal.name.clone(), MODERN);
-    caller.capabilities = capability_names(capabilities);
+    caller.capabilities = capability_names(check(&post.headers, meta, header, method)?);
     let mut call = Call {
         service,
         endpoint,
@@ -161,6 +149,34 @@ pub async fn serve(
             Err(Error::broken(&target.identity(), "a question that cannot be asked here"))
         }
     }
+}
+
+/// The checks that come before the method, in their order; what the client says it can do.
+pub fn check<'a>(
+    headers: &HeaderMap,
+    meta: &RequestMeta<'a>,
+    header: Option<&str>,
+    method: &str,
+) -> Result<&'a RawValue, Error> {
+    let required = |key| Error::invalid_params(format!("`_meta` lacks `io.modelcontextprotocol/{key}`"));
+    let version = meta.version_text().ok_or_else(|| required("protocolVersion"))?;
+    let capabilities =
+        meta.capabilities.filter(|raw| json::is_object(raw)).ok_or_else(|| required("clientCapabilities"))?;
+    match header {
+        Some(said) if said == version => {}
+        Some(_) => return Err(Error::header_mismatch("header `mcp-protocol-version` is not the version in `_meta`")),
+        None => return Err(headers::missing(&headers::VERSION)),
+    }
+    if version != MODERN {
+        return Err(Error::unsupported_version(&version));
+    }
+    headers::check_method(headers, method)?;
+    Ok(capabilities)
+}
+
+/// What is read of `subscriptions/listen` before anybody is asked; for fuzzers.
+pub fn listens(params: Option<&RawValue>) -> Result<(), Error> {
+    listen::read(params).map(drop)
 }
 
 /// Runs a request, and tells the client what it asked to hear of it meanwhile.

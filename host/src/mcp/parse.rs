@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::de::{Error as _, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -78,14 +78,20 @@ pub fn parcel(body: &[u8], bounds: Bounds, batch_max: u32) -> Result<Parcel<'_>,
 
 /// Takes one message apart.
 pub fn message(text: &str) -> Result<Message<'_>, Malformed<'_>> {
-    let envelope: Envelope = serde_json::from_str(text).map_err(|e| {
+    let wrong = |e: serde_json::Error| {
         let error = match e.classify() {
             serde_json::error::Category::Data => Error::invalid_request(format!("not a JSON-RPC message: {e}")),
             _ => Error::parse(format!("the body is not JSON: {e}")),
         };
         Malformed { id: None, error }
-    })?;
-    envelope.into_message()
+    };
+    // serde would quote a string that stands where an object should, escaped and at any length.
+    if !text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{') {
+        serde_json::from_str::<IgnoredAny>(text).map_err(wrong)?;
+        let error = Error::invalid_request("not a JSON-RPC message: it must be an object");
+        return Err(Malformed { id: None, error });
+    }
+    serde_json::from_str::<Envelope>(text).map_err(wrong)?.into_message()
 }
 
 /// The messages of a batch, each as its text.

@@ -1,13 +1,18 @@
 //! Method and raw `params` -> one typed request. Past this room nobody compares method names.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::error::Error;
+use super::json;
 use super::parse::Text;
 use crate::agent::Offer;
+
+/// Arguments of a prompt, or known to a completion. Each costs the host more than the client who sends it.
+const ARGUMENTS_MAX: usize = 256;
 
 /// What a client asks of an agent; the same in both eras.
 #[derive(Debug)]
@@ -144,6 +149,9 @@ impl List {
 impl<'a> Completion<'a> {
     fn parse(params: Option<&'a RawValue>) -> Result<Self, Error> {
         let CompleteParams { of, argument, context } = self::params(params)?;
+        let of: RefParams = object("ref", of.get())?;
+        let argument: ArgumentParams = object("argument", argument.get())?;
+        let context: Option<ContextParams> = context.map(|context| object("context", context.get())).transpose()?;
         let of = match (&*of.kind, of.name, of.uri) {
             ("ref/prompt", Some(Text(name)), _) => Reference::Prompt(name),
             ("ref/resource", _, Some(Text(uri))) => Reference::Template(uri),
@@ -159,18 +167,30 @@ impl<'a> Completion<'a> {
 
 /// Parameters of one method. Members we do not know are skipped; `_meta` was read before.
 pub fn params<'a, T: Deserialize<'a>>(params: Option<&'a RawValue>) -> Result<T, Error> {
-    let params = params.map_or("{}", RawValue::get);
-    if !params.starts_with('{') {
-        return Err(Error::invalid_params("`params` must be an object"));
+    object("params", params.map_or("{}", RawValue::get))
+}
+
+/// The fields of an object. serde would also take an array of them, and quote a string at any length.
+fn object<'a, T: Deserialize<'a>>(what: &str, text: &'a str) -> Result<T, Error> {
+    if !text.starts_with('{') {
+        return Err(Error::invalid_params(format!("`{what}` must be an object")));
     }
-    serde_json::from_str(params).map_err(|e| Error::invalid_params(format!("invalid parameters: {e}")))
+    serde_json::from_str(text).map_err(|e| Error::invalid_params(format!("invalid parameters: {e}")))
 }
 
 /// An object of strings, as prompts and completions take their arguments.
 pub fn strings(object: Option<&RawValue>) -> Result<Vec<(String, String)>, Error> {
     let Some(object) = object else { return Ok(Vec::new()) };
-    let arguments: std::collections::BTreeMap<String, String> = serde_json::from_str(object.get())
-        .map_err(|e| Error::invalid_params(format!("`arguments` must be an object of strings: {e}")))?;
+    let wrong = |why: &str| Error::invalid_params(format!("`arguments` must be an object of strings{why}"));
+    let mut count = 0;
+    if !json::for_each_member(object, |_, _| count += 1) {
+        return Err(wrong(""));
+    }
+    if count > ARGUMENTS_MAX {
+        return Err(wrong(&format!(", at most {ARGUMENTS_MAX}")));
+    }
+    let arguments: BTreeMap<String, String> =
+        serde_json::from_str(object.get()).map_err(|e| wrong(&format!(": {e}")))?;
     Ok(arguments.into_iter().collect())
 }
 
@@ -197,11 +217,11 @@ struct NamedParams<'a> {
 #[derive(Deserialize)]
 struct CompleteParams<'a> {
     #[serde(borrow, rename = "ref")]
-    of: RefParams<'a>,
+    of: &'a RawValue,
     #[serde(borrow)]
-    argument: ArgumentParams<'a>,
+    argument: &'a RawValue,
     #[serde(borrow)]
-    context: Option<ContextParams<'a>>,
+    context: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]

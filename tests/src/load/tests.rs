@@ -58,6 +58,28 @@ async fn an_absent_server_is_a_failure_of_every_request() {
     assert_eq!(report.failures, BTreeMap::from([(Failure::Connection, 5)]));
 }
 
+#[tokio::test]
+async fn the_raw_reader_finds_the_end_of_every_reply() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(bare::serve(listener));
+    let mut wire = wire::Wire::connect(address, 0).await.unwrap();
+    for bytes in [0, 1, 1_000, 3_000_000] {
+        for is_length_known in [true, false] {
+            let path = bare::path(bytes, 1_000, is_length_known);
+            wire.send(&wire::request(address, &path, &[], None)).await.unwrap();
+            let head = wire.head().await.unwrap();
+            let counted = wire.count(&head).await.unwrap();
+            let piece = (!is_length_known).then_some(bytes.min(1_000));
+            assert_eq!((head.status, counted.bytes, counted.chunk_bytes_max), (200, bytes, piece));
+        }
+    }
+    let path = bare::path(2_500, 1_000, false);
+    wire.send(&wire::request(address, &path, &[], None)).await.unwrap();
+    let head = wire.head().await.unwrap();
+    assert_eq!(wire.body(&head).await.unwrap(), [b'A'; 2_500]);
+}
+
 #[test]
 fn quantiles_are_ranks() {
     let latencies = (1..=100).map(Duration::from_millis).collect();

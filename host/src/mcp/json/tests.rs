@@ -33,6 +33,8 @@ fn one_member_is_found_without_the_others() {
     assert_eq!(member(object, "c").unwrap().unwrap().get(), "null");
     assert!(member(object, "b").unwrap().is_none());
     assert!(member(raw("[1]"), "a").is_err());
+    let long = format!("\"{}\"", "\u{7f}".repeat(9_000));
+    assert_eq!(member(raw(&long), "a").unwrap_err().to_string(), "not an object", "nothing is quoted");
     assert!(member(raw(r#"{"a":1,"a":2}"#), "a").is_err(), "two readers could take different values");
     assert!(member(raw(r#"{"\u0061":1}"#), "a").unwrap().is_some(), "an escaped key is the same key");
 }

@@ -41,6 +41,13 @@ impl InitializeParams<'_> {
     }
 }
 
+/// What is read of a client's own words; the revision they come to.
+pub fn read(params: Option<&RawValue>) -> Result<&'static str, Error> {
+    let params: InitializeParams = request::params(params)?;
+    let _ = params.capabilities();
+    Ok(params.version())
+}
+
 /// Begins a session; over the two paths of 2024-11-05 it has begun with the stream.
 pub fn initialize(
     service: &Arc<Service>,

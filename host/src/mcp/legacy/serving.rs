@@ -68,7 +68,7 @@ fn done(call: &Call<'_>) -> Result<Reply, Error> {
     Ok(Reply::json(reply.into_bytes()))
 }
 
-fn wanted_level(params: Option<&RawValue>) -> Result<crate::agent::contract::Level, Error> {
+pub fn wanted_level(params: Option<&RawValue>) -> Result<crate::agent::contract::Level, Error> {
     #[derive(Deserialize)]
     struct Params<'a> {
         #[serde(borrow)]

@@ -62,6 +62,8 @@ fn an_argument_and_its_header_say_the_same() {
         (r#"{"region":"eu"}"#, &[("mcp-param-region", "us")]),
         (r#"{"region":"eu"}"#, &[("mcp-param-region", "EU")]),
         (r#"{"retries":42}"#, &[("mcp-param-retries", "43")]),
+        (r#"{"retries":9007199254740993}"#, &[("mcp-param-retries", "9007199254740992")]),
+        (r#"{"retries":1e999}"#, &[("mcp-param-retries", "inf")]),
         (r#"{"deep":{"dry":false}}"#, &[("mcp-param-dry", "true")]),
         ("{}", &[("mcp-param-region", "eu")]),
         (r#"{"region":"Hello"}"#, &[("mcp-param-region", "=?base64?SGVsbG8?=")]),

@@ -24,7 +24,7 @@ const URIS_MAX: usize = 10_000;
 /// What a client wants to hear of.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Filter<'a> {
+pub struct Filter<'a> {
     #[serde(default)]
     tools_list_changed: bool,
     #[serde(default)]
@@ -59,14 +59,20 @@ struct Acknowledged<'a> {
     notifications: Accepted<'a>,
 }
 
-/// Opens the stream.
-pub async fn open(call: &Call<'_>, params: Option<&RawValue>) -> Result<Reply, Error> {
+/// The filter of a request.
+pub fn read(params: Option<&RawValue>) -> Result<Filter<'_>, Error> {
     #[derive(Deserialize)]
     struct Params<'a> {
         #[serde(borrow)]
-        notifications: Filter<'a>,
+        notifications: &'a RawValue,
     }
-    let Params { notifications: filter } = request::params(params)?;
+    let Params { notifications } = request::params(params)?;
+    request::params(Some(notifications))
+}
+
+/// Opens the stream.
+pub async fn open(call: &Call<'_>, params: Option<&RawValue>) -> Result<Reply, Error> {
+    let filter = read(params)?;
     let Some(outlet) = call.outlet else {
         return Err(Error::not_acceptable("`subscriptions/listen` is answered with text/event-stream: accept it"));
     };

@@ -90,6 +90,9 @@ fn what_is_no_message_is_said_so() {
         assert_eq!((error(&body).0, error(&body).1), (None, -32600), "{id}");
     }
     assert_eq!(error(r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}"#).1, -32600);
+    assert_eq!((error("7").1, error(" \"{}\" ").1, error("nul").1, error("").1), (-32600, -32600, -32700, -32700));
+    let long = format!("\"{}\"", "\u{7f}".repeat(9_000));
+    assert_eq!(error(&long), (None, -32600, "not a JSON-RPC message: it must be an object".into()), "not quoted");
     assert_eq!(message(b"{\"jsonrpc\":\"\xff\"}", BOUNDS).unwrap_err().error.body.code, -32700);
     assert!(error(r#"{"jsonrpc":"2.0","a":[[[[[]]]]]}"#).2.contains("http.depth"));
     assert!(error(&format!(r#"{{"a":[{}1]}}"#, "1,".repeat(30))).2.contains("http.elements"));

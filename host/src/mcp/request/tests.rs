@@ -1,6 +1,6 @@
 use serde_json::value::RawValue;
 
-use super::{List, Reference, Request, strings};
+use super::{ARGUMENTS_MAX, List, Reference, Request, strings};
 
 fn parse<'a>(method: &str, params: &'a str) -> Result<Option<Request<'a>>, i32> {
     let params: &RawValue = serde_json::from_str(params).unwrap();
@@ -40,6 +40,35 @@ fn completions_name_a_prompt_or_a_template() {
     assert!(matches!(&completion.of, Reference::Template(uri) if uri == "x:{y}"));
     let json = r#"{"ref":{"type":"ref/prompt","uri":"x"},"argument":{"name":"a","value":""}}"#;
     assert_eq!(parse("completion/complete", json).unwrap_err(), -32602);
+}
+
+#[test]
+fn what_is_no_object_is_neither_read_nor_quoted() {
+    let long = format!("\"{}\"", "\u{7f}".repeat(9_000));
+    for wrong in [&*long, r#"["ref/prompt","p"]"#, "7"] {
+        let message = |params: &str| {
+            let params: &RawValue = serde_json::from_str(params).unwrap();
+            Request::parse("completion/complete", Some(params)).unwrap_err().body.message
+        };
+        let reference = format!(r#"{{"ref":{wrong},"argument":{{"name":"a","value":""}}}}"#);
+        assert_eq!(message(&reference), "`ref` must be an object");
+        let argument = format!(r#"{{"ref":{{"type":"ref/prompt","name":"p"}},"argument":{wrong}}}"#);
+        assert_eq!(message(&argument), "`argument` must be an object");
+        let arguments: &RawValue = serde_json::from_str(wrong).unwrap();
+        assert_eq!(strings(Some(arguments)).unwrap_err().body.message, "`arguments` must be an object of strings");
+    }
+}
+
+#[test]
+fn arguments_are_counted_before_they_are_copied() {
+    let members = |count: usize| (0..count).map(|n| format!(r#""{n}":"""#)).collect::<Vec<_>>().join(",");
+    let read = |count| {
+        let text = format!("{{{}}}", members(count));
+        let object: Box<RawValue> = serde_json::from_str(&text).unwrap();
+        strings(Some(&object)).map(|read| read.len()).map_err(|error| error.body.message)
+    };
+    assert_eq!(read(ARGUMENTS_MAX), Ok(ARGUMENTS_MAX));
+    assert!(read(ARGUMENTS_MAX + 1).unwrap_err().ends_with("at most 256"));
 }
 
 #[test]
