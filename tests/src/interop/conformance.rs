@@ -19,6 +19,9 @@ const LIMIT: Duration = Duration::from_secs(300);
 const NEW_SUITE: &str = "node_modules/@modelcontextprotocol/conformance/dist/index.js";
 const OLD_SUITE: &str = "node_modules/conformance-legacy/dist/index.js";
 
+/// How much is shown of what a check says.
+const MESSAGE_CHARS: usize = 400;
+
 /// What the suite puts behind a scenario's name in the name of its folder: `-2026-07-28T12-00-00-000Z`.
 const STAMP_CHARS: usize = 25;
 
@@ -109,7 +112,10 @@ fn troubles(out: &Path) -> Result<Vec<Trouble>> {
 
 fn lines(troubles: &[Trouble]) -> String {
     let line = |Trouble { scenario, check }: &Trouble| {
-        let part = |name: &str| check[name].as_str().unwrap_or("?").to_owned();
+        // Some messages are a page of a schema's complaints; the whole is in the folder.
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let part =
+            |name: &str| words(check[name].as_str().unwrap_or("?")).chars().take(MESSAGE_CHARS).collect::<String>();
         format!("{} {scenario}:{}: {}: {}\n", part("status"), part("id"), part("description"), part("errorMessage"))
     };
     troubles.iter().map(line).collect()
