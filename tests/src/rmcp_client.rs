@@ -18,11 +18,14 @@ use rmcp::service::RunningService;
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::{ClientLifecycleMode, ClientServiceExt, RoleClient, ServiceError};
 use serde_json::{Value, json};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{Receiver, channel};
 
 use person::{Notice, Person};
 
 const PNG_SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
+
+/// More than a tour hears.
+const NOTICES_MAX: usize = 1000;
 
 /// How the client begins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,7 +40,7 @@ pub enum Era {
 ///
 /// `agent` is the one whose names carry its own on the shared endpoint; empty on the agent's own endpoint.
 pub async fn rmcp_client(url: &str, agent: &str, era: Era) -> Result<Value> {
-    let (notices, heard) = unbounded_channel();
+    let (notices, heard) = channel(NOTICES_MAX);
     let lifecycle = match era {
         Era::Modern => ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::LATEST] },
         Era::Legacy => ClientLifecycleMode::Initialize,
@@ -54,7 +57,7 @@ pub async fn rmcp_client(url: &str, agent: &str, era: Era) -> Result<Value> {
 /// A connected client on its way.
 struct Tour {
     client: RunningService<RoleClient, Person>,
-    heard: UnboundedReceiver<Notice>,
+    heard: Receiver<Notice>,
     agent: String,
     era: Era,
 }

@@ -9,7 +9,7 @@ use rmcp::model::{
 use rmcp::service::{NotificationContext, RequestContext};
 use rmcp::{ClientHandler, ErrorData, RoleClient};
 use serde_json::{Map, Value};
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::Sender;
 
 /// What a person puts into a form.
 const FIELDS: [(&str, &str); 4] =
@@ -27,13 +27,13 @@ pub enum Notice {
 /// Answers every question, and passes on every notice.
 #[derive(Debug)]
 pub struct Person {
-    pub notices: UnboundedSender<Notice>,
+    pub notices: Sender<Notice>,
 }
 
 impl Person {
-    /// Nobody listens once the tour is over.
+    /// Nobody listens once the tour is over, and a tour that hears too much fails for want of what it waits for.
     fn pass_on(&self, notice: Notice) {
-        let _ = self.notices.send(notice);
+        let _ = self.notices.try_send(notice);
     }
 }
 
