@@ -1,7 +1,7 @@
-"""The Python client (PyPI `mcp` 2.x), which begins with `server/discover`: lists, reads, calls, completes.
+"""The Python client (PyPI `mcp` 2.x), which begins with `server/discover`, or with `initialize` when it is told to.
 
 Prints one line of JSON with what it saw and exits 0, or prints the first surprise and exits 1. The steps and the
-answers they want are those of walk.mjs.
+answers they want are those of walk.mjs and live.mjs.
 """
 
 import asyncio
@@ -9,29 +9,26 @@ import base64
 import json
 import sys
 import traceback
+import warnings
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from mcp import Client, MCPError
+from mcp.client.sse import sse_client
+from mcp.shared.exceptions import MCPDeprecationWarning
 from mcp_types import Implementation, PromptReference
 
+from live import Ears, live
+from surprise import Surprise, expect
+
 INVALID_PARAMS = -32602
+RESOURCE_NOT_FOUND_BEFORE_2026 = -32002
 PNG_SIGNATURE = bytes.fromhex("89504e470d0a1a0a")
 # More pages than any fixture has: a cursor that never ends is a failure, not a hang.
 PAGES_MAX = 100
 
 
-class Surprise(Exception):
-    """The host answered something else than it must."""
-
-
-def expect(condition: bool, what: str) -> None:
-    # Not `assert`, which PYTHONOPTIMIZE would switch off.
-    if not condition:
-        raise Surprise(what)
-
-
-async def walk(client: Client, prefix: str) -> dict[str, Any]:
+async def walk(client: Client, ears: Ears, prefix: str) -> dict[str, Any]:
     """The whole tour; the names on the shared endpoint carry the agent, on the agent's own they are plain."""
 
     def name(plain: str) -> str:
@@ -40,7 +37,6 @@ async def walk(client: Client, prefix: str) -> dict[str, Any]:
     def uri(plain: str) -> str:
         return f"{prefix}+{plain}" if prefix else plain
 
-    expect(client.protocol_version == "2026-07-28", f"newest revision, not {client.protocol_version}")
     pages: dict[str, int] = {}
     tools = await list_all(pages, "tools", client.list_tools, "tools")
     resources = await list_all(pages, "resources", client.list_resources, "resources")
@@ -51,8 +47,9 @@ async def walk(client: Client, prefix: str) -> dict[str, Any]:
     includes([resource.uri for resource in resources], uri("test://static-text"))
     includes([resource.uri for resource in resources], uri("test://static-binary"))
     includes([template.uri_template for template in templates], uri("test://template/{id}/data"))
-    unknown_tool = await refusal(lambda: client.call_tool(name("no_such_tool"), {}))
-    unknown_resource = await refusal(lambda: client.read_resource(uri("test://no-such")))
+    missing = [INVALID_PARAMS, RESOURCE_NOT_FOUND_BEFORE_2026] if client.protocol_version < "2026" else [INVALID_PARAMS]
+    unknown_tool = await refusal([INVALID_PARAMS], lambda: client.call_tool(name("no_such_tool"), {}))
+    unknown_resource = await refusal(missing, lambda: client.read_resource(uri("test://no-such")))
     return {
         "revision": client.protocol_version,
         "server": client.server_info.name if client.server_info else None,
@@ -70,6 +67,7 @@ async def walk(client: Client, prefix: str) -> dict[str, Any]:
         "completion": await complete(client, name("test_prompt_with_arguments")),
         "unknownTool": unknown_tool,
         "unknownResource": unknown_resource,
+        **await live(client, ears, name, uri),
     }
 
 
@@ -133,11 +131,11 @@ async def complete(client: Client, name: str) -> list[str]:
     return values
 
 
-async def refusal(call_it: Callable[[], Awaitable[Any]]) -> int:
+async def refusal(codes: list[int], call_it: Callable[[], Awaitable[Any]]) -> int:
     try:
         result = await call_it()
     except MCPError as error:
-        expect(error.code == INVALID_PARAMS, f"refused with {error.code} {error.message!r}, not {INVALID_PARAMS}")
+        expect(error.code in codes, f"refused with {error.code} {error.message!r}, not {codes}")
         return error.code
     raise Surprise(f"not refused: {result}")
 
@@ -146,17 +144,31 @@ def includes(found: list[str], wanted: str) -> None:
     expect(wanted in found, f"{wanted} is missing from {found}")
 
 
-async def main(url: str, prefix: str) -> None:
-    client_info = Implementation(name="stockade-interop-python", version="1.0.0")
-    async with Client(url, client_info=client_info) as client:
-        print(json.dumps(await walk(client, prefix)))
+async def main(url: str, prefix: str, mode: str) -> None:
+    ears = Ears()
+    newest = "2026-07-28" if mode == "auto" else "2025-11-25"
+    client = Client(
+        sse_client(url) if mode == "sse" else url,
+        mode="auto" if mode == "auto" else "legacy",
+        client_info=Implementation(name=f"stockade-interop-python-{mode}", version="1.0.0"),
+        elicitation_callback=ears.elicitation,
+        sampling_callback=ears.sampling,
+        list_roots_callback=ears.roots,
+        logging_callback=ears.log,
+        message_handler=ears.message,
+    )
+    async with client:
+        expect(client.protocol_version == newest, f"revision {newest}, not {client.protocol_version}")
+        print(json.dumps(await walk(client, ears, prefix)))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (2, 3):
-        sys.exit("usage: client.py URL [AGENT]")
+    if len(sys.argv) != 4 or sys.argv[3] not in ("auto", "legacy", "sse"):
+        sys.exit("usage: client.py URL AGENT auto|legacy|sse")
+    # The library calls what older revisions have deprecated, and says so each time.
+    warnings.simplefilter("ignore", MCPDeprecationWarning)
     try:
-        asyncio.run(main(sys.argv[1], sys.argv[2] if len(sys.argv) == 3 else ""))
+        asyncio.run(main(*sys.argv[1:]))
     except Exception:
         traceback.print_exc()
         sys.exit(1)

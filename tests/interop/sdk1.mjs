@@ -1,15 +1,15 @@
-// The client that most hosts still embed: npm `@modelcontextprotocol/sdk` 1.x, which begins with `initialize`.
+// The client that most hosts still embed: npm `@modelcontextprotocol/sdk` 1.x over streamable HTTP.
 
-import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
-import { McpError } from '@modelcontextprotocol/sdk/types.js';
 import assert from 'node:assert/strict';
+import { connect } from './legacy.mjs';
 import { main } from './walk.mjs';
 
 await main(async (url) => {
-  const client = new Client({ name: 'stockade-interop-sdk1', version: '1.0.0' });
   const transport = new StreamableHTTPClientTransport(url);
-  await client.connect(transport);
-  assert.equal(transport.protocolVersion, '2025-11-25', 'the newest revision this client speaks');
-  return { client, revision: transport.protocolVersion, errorClass: McpError };
+  const connection = await connect('stockade-interop-sdk1', transport);
+  const revision = transport.protocolVersion;
+  assert.equal(revision, '2025-11-25', 'the newest revision this client speaks');
+  assert.ok(transport.sessionId, 'what a client subscribes to belongs to a session, so it needs one');
+  return { ...connection, revision, end: () => transport.terminateSession() };
 });

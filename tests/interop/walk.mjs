@@ -1,8 +1,9 @@
-// What both TypeScript clients do with a host that serves agent `everything`, and what they must see.
+// What the TypeScript clients do with a host that serves agent `everything`, and what they must see.
 //
 // A client prints one line of JSON with what it saw and exits 0, or prints the first surprise and exits 1.
 
 import assert from 'node:assert/strict';
+import { live } from './live.mjs';
 
 const INVALID_PARAMS = -32602;
 const RESOURCE_NOT_FOUND_BEFORE_2026 = -32002;
@@ -10,7 +11,10 @@ const PNG_SIGNATURE = '89504e470d0a1a0a';
 // More pages than any fixture has: a cursor that never ends is a failure, not a hang.
 const PAGES_MAX = 100;
 
-/** Runs `connect(url)`, then the walk, and reports. `connect` resolves to `{client, revision, errorClass}`. */
+/**
+ * Runs `connect(url)`, then the walk, and reports. `connect` resolves to `{client, revision, errorClass}`, what live.mjs
+ * needs, and where there is a session to end `end()`.
+ */
 export async function main(connect) {
   const [url, prefix = ''] = process.argv.slice(2);
   if (!url) {
@@ -19,7 +23,11 @@ export async function main(connect) {
   }
   try {
     const connection = await connect(new URL(url));
-    const seen = await walk(connection, prefix);
+    // The names on the shared endpoint carry the agent; on the agent's own endpoint they are plain.
+    const name = (plain) => (prefix ? `${prefix}__${plain}` : plain);
+    const uri = (plain) => (prefix ? `${prefix}+${plain}` : plain);
+    const seen = { ...(await walk(connection, name, uri)), ...(await live(connection, name, uri)) };
+    await connection.end?.();
     await connection.client.close();
     console.log(JSON.stringify(seen));
   } catch (surprise) {
@@ -28,10 +36,7 @@ export async function main(connect) {
   }
 }
 
-async function walk({ client, revision, errorClass }, prefix) {
-  // The names on the shared endpoint carry the agent; on the agent's own endpoint they are plain.
-  const name = (plain) => (prefix ? `${prefix}__${plain}` : plain);
-  const uri = (plain) => (prefix ? `${prefix}+${plain}` : plain);
+async function walk({ client, revision, errorClass }, name, uri) {
   const lists = await listAll(client);
   const { tools, resources, templates, prompts } = lists;
   for (const tool of tools) assert.equal(tool.inputSchema.type, 'object', `tool ${tool.name} takes an object`);

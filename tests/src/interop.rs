@@ -1,6 +1,13 @@
 //! Clients of other makes, and the official conformance suite, pointed at a host.
 //!
 //! What they are and where they come from stands in `tests/interop`; the first call of a fresh checkout installs them.
+//! The client of Rust's own SDK is in [`crate::rmcp_client`].
+
+mod conformance;
+mod inspector;
+
+pub use conformance::{conformance_active, conformance_pending, conformance_requirements};
+pub use inspector::{inspector, inspector_that_goes_away};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -17,37 +24,30 @@ const SETUP_TIMEOUT: Duration = Duration::from_secs(600);
 /// One client's whole tour.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The suite's own limit is 30 s for each of its scenarios; most take milliseconds.
-const CONFORMANCE_TIMEOUT: Duration = Duration::from_secs(300);
-
-/// Runs a TypeScript client, `sdk1.mjs` or `client2.mjs`; what it saw is in the JSON it printed.
+/// Runs a TypeScript client, `sdk1.mjs`, `sdk1-sse.mjs` or `client2.mjs`; what it saw is in the JSON it printed.
 ///
 /// `agent` is the one whose names carry its own on the shared endpoint; empty on the agent's own endpoint.
 pub async fn node_client(script: &str, url: &str, agent: &str) -> Result<Value> {
-    let interop = installation().await?;
-    let mut command = Command::new(interop.join("node/bin/node"));
-    command.arg(interop.join("node").join(script)).args([url, agent]);
+    let mut command = node(script).await?;
+    command.args([url, agent]);
     seen(&output(command, CLIENT_TIMEOUT).await?)
 }
 
-/// Runs the Python client; otherwise as [`node_client`].
-pub async fn python_client(url: &str, agent: &str) -> Result<Value> {
+/// Runs the Python client, which begins as `mode` says: `auto` with the newest revision, `legacy` with `initialize`, `sse`
+/// over HTTP+SSE. Otherwise as [`node_client`].
+pub async fn python_client(mode: &str, url: &str, agent: &str) -> Result<Value> {
     let interop = installation().await?;
     let mut command = Command::new(interop.join("venv/bin/python"));
-    command.arg(interop.join("node/client.py")).args([url, agent]);
+    command.arg(interop.join("node/client.py")).args([url, agent, mode]);
     seen(&output(command, CLIENT_TIMEOUT).await?)
 }
 
-/// Runs every scenario that a protocol revision requires of a server, and leaves the details in `out`.
-///
-/// Fails unless exactly the scenarios and checks listed in `expected` fail. Returns the summary.
-pub async fn conformance(url: &str, requirements: &str, expected: &Path, out: &Path) -> Result<String> {
+/// A command that runs one of the installed scripts with the installed Node.
+async fn node(script: &str) -> Result<Command> {
     let interop = installation().await?;
     let mut command = Command::new(interop.join("node/bin/node"));
-    command.arg(interop.join("node/node_modules/@modelcontextprotocol/conformance/dist/index.js"));
-    command.args(["server", "--url", url, "--requirements", requirements]);
-    command.arg("--expected-failures").arg(expected).arg("--output-dir").arg(out);
-    output(command, CONFORMANCE_TIMEOUT).await
+    command.arg(interop.join("node").join(script));
+    Ok(command)
 }
 
 /// The directory that holds the clients, installed once per process at most.
@@ -61,13 +61,18 @@ async fn installation() -> Result<&'static Path> {
     INSTALLED.get_or_try_init(install).await.map(PathBuf::as_path)
 }
 
-/// Runs `command` to its end and returns its stdout; a failure shows both outputs.
-async fn output(mut command: Command, limit: Duration) -> Result<String> {
+/// Runs `command` to its end, however it ends.
+async fn finished(command: &mut Command, limit: Duration) -> Result<Output> {
     command.stdin(Stdio::null()).kill_on_drop(true);
     let finished = timeout(limit, command.output()).await;
-    let Output { status, stdout, stderr } = finished
+    finished
         .with_context(|| format!("{command:?} was killed after {limit:?}"))?
-        .with_context(|| format!("cannot start {command:?}"))?;
+        .with_context(|| format!("cannot start {command:?}"))
+}
+
+/// Runs `command` to its end and returns its stdout; a failure shows both outputs.
+async fn output(mut command: Command, limit: Duration) -> Result<String> {
+    let Output { status, stdout, stderr } = finished(&mut command, limit).await?;
     let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
     ensure!(status.success(), "{command:?} ended with {status}\n{stdout}\n{stderr}");
     Ok(stdout.into_owned())

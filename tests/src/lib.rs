@@ -9,6 +9,7 @@ pub mod guests;
 pub mod interop;
 pub mod load;
 pub mod process;
+pub mod rmcp_client;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

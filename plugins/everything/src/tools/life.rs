@@ -1,13 +1,16 @@
 //! What a call says while it runs: log messages, progress, changes.
 
-use super::{Entry, Outcome, say};
+use super::{Entry, Outcome, parse, say};
 use crate::exports::stockade::agent::tools::Hints;
 use crate::stockade::agent::host::{self, Change, Level};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Between two messages, so that a client can see that each arrives on its own.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// Longest that `sleep` sleeps.
+const SLEEP_MAX: Duration = Duration::from_secs(60);
 
 /// A change is told to others, so these are not read-only.
 const CHANGING: Option<Hints> =
@@ -18,6 +21,8 @@ pub const TOOLS: &[Entry] = &[
     Entry::new("test_logging_tool", "Logs a message that only a client who asked for it may see.", logging),
     Entry::new("log_every_level", "Logs one message of each severity.", every_level),
     Entry::new("test_tool_with_progress", "Reports progress three times while it runs.", with_progress),
+    Entry::new("sleep", "Sleeps, reporting how long it has slept, so that it can be cancelled meanwhile.", sleeping)
+        .takes(include_str!("../schemas/sleep.json")),
     Entry::new("test_streaming_elicitation", "Reports while it runs, and never asks on that stream.", streaming),
     Entry::new("test_reconnection", "Answers at once, for replies here are not resumed.", |_| say("Nothing was lost.")),
     Entry::new("test_trigger_tool_change", "Says that the tools have changed.", |_| announce(Change::Tools))
@@ -73,6 +78,26 @@ fn with_progress(_: &str) -> Outcome {
         }
     }
     say("Reported progress three times.")
+}
+
+#[derive(serde::Deserialize)]
+struct Sleep {
+    ms: u64,
+}
+
+/// In steps, whose first report shows that the call has begun.
+fn sleeping(arguments: &str) -> Outcome {
+    let Sleep { ms } = parse(arguments)?;
+    let whole = Duration::from_millis(ms).min(SLEEP_MAX);
+    let began = Instant::now();
+    loop {
+        let slept = began.elapsed().min(whole);
+        host::progress(slept.as_millis() as f64, Some(whole.as_millis() as f64), None);
+        if slept == whole {
+            return say("Slept.");
+        }
+        sleep(PAUSE.min(whole - slept));
+    }
 }
 
 /// The conformance suite looks for requests to the client on the stream of this call, and only if the call succeeds.
