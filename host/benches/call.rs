@@ -45,13 +45,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 async fn call(agent: &Agent) {
-    let caller = Arc::new(Caller {
-        principal: "bench".into(),
-        protocol_version: "2026-07-28",
-        capabilities: Vec::new(),
-        answers: Vec::new(),
-        state: None,
-    });
+    let caller = Arc::new(Caller::new("bench".into(), "2026-07-28"));
     let answer = agent.call_tool(&caller, "greet", ARGUMENTS).await;
     assert!(answer.is_ok(), "{answer:?}");
 }

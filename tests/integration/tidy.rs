@@ -8,14 +8,15 @@ const FILE_LINES_MAX: usize = 400;
 const FUNCTION_LINES_MAX: usize = 70;
 
 /// Which rooms of the host a room may name. Arrows point from left to right, never back.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("main", &["cli"]),
     ("cli", &["lib", "http", "agent", "access", "manifest", "memory"]),
     ("lib", &["cli", "http", "mcp", "agent", "access", "registry", "memory", "manifest"]),
     ("http", &["mcp", "agent", "access", "memory", "manifest"]),
-    ("mcp", &["agent", "access", "memory", "manifest"]),
-    ("agent", &["registry", "access", "memory", "manifest"]),
+    ("mcp", &["agent", "access", "handover", "memory", "manifest"]),
+    ("agent", &["registry", "access", "handover", "memory", "manifest"]),
     ("access", &["manifest"]),
+    ("handover", &[]),
     ("registry", &["manifest"]),
     ("manifest", &["memory"]),
     ("memory", &[]),

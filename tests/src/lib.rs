@@ -30,7 +30,10 @@ pub use client::{Answer, Client};
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Accounts that hold nothing when nobody calls (design, Memory 1).
-const EMPTY_AT_REST: [&str; 6] = ["guests", "compile", "copies", "requests", "replies", "queues"];
+const EMPTY_AT_REST: [&str; 7] = ["guests", "compile", "copies", "requests", "replies", "queues", "streams"];
+
+/// Accounts that hold nothing once the host has stopped.
+const EMPTY_AT_END: [&str; 1] = ["sessions"];
 
 /// A running host.
 pub struct TestHost {
@@ -186,8 +189,12 @@ impl TestHost {
 
     /// Waits until every account that should be is empty.
     pub fn assert_baseline(&self) {
+        self.assert_empty(&EMPTY_AT_REST);
+    }
+
+    fn assert_empty(&self, accounts: &[&str]) {
         let held = || -> Vec<(&str, u64)> {
-            EMPTY_AT_REST.iter().map(|name| (*name, self.used(name))).filter(|(_, used)| *used > 0).collect()
+            accounts.iter().map(|name| (*name, self.used(name))).filter(|(_, used)| *used > 0).collect()
         };
         assert!(eventually(|| held().is_empty()), "not given back: {:?}", held());
     }
@@ -203,6 +210,7 @@ impl Drop for TestHost {
         let thread = self.thread.take().expect("dropped once");
         thread.join().expect("the host does not panic").expect("the host ends well");
         self.assert_baseline();
+        self.assert_empty(&EMPTY_AT_END);
     }
 }
 
