@@ -96,11 +96,23 @@ async fn a_reply_larger_than_it_may_be() {
     let host =
         TestHost::start("http: { reply: 1M }\nagents: { everything: { component: '{agents}/everything.wasm' } }");
     let client = host.agent("everything");
-    let small = client.read("test://large/100000").await;
-    assert_eq!(small.status, 200);
+    let small = client.call("echo", json!({ "text": "x".repeat(100_000) })).await;
+    assert_eq!((small.status, small.result()["isError"].as_bool()), (200, Some(false)));
+    let large = client.call("echo", json!({ "text": "x".repeat(700_000) })).await;
+    assert_eq!(large.limit()["limit"], "reply", "twice 700 KB in a reply of 1 MiB: {}", large.message());
+    assert_eq!(client.read("test://large/3000000").await.status, 200, "a resource is not collected");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resource_longer_than_a_stream_may_be() {
+    let host = TestHost::start(
+        "http: { stream_bytes_max: 1M }\nagents: { everything: { component: '{agents}/everything.wasm' } }",
+    );
+    let client = host.agent("everything");
+    assert_eq!(client.read("test://large/1000000").await.status, 200);
     let large = client.read("test://large/3000000").await;
-    assert!(large.code() != 0, "3 MB in a reply of 1 MiB");
-    assert!(large.message().contains("reply"), "{}", large.message());
+    assert_eq!((large.code(), &large.limit()["limit"]), (-32051, &json!("stream")), "{}", large.message());
+    assert_eq!((&large.limit()["cap"], &large.limit()["wanted"]), (&json!(1 << 20), &json!(3_000_000)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use stockade::agent::{CHUNK_BYTES_MAX, Caller, Failure, Plan};
+use stockade::agent::contract::Chunk;
+use stockade::agent::{CHUNK_BYTES_MAX, Caller, Charged, Failure, Plan};
 use stockade_tests::TestHost;
 
 const EVERYTHING: &str = "agents: { everything: { component: '{agents}/everything.wasm' } }";
@@ -25,7 +26,8 @@ async fn a_slow_reader_holds_no_instance() {
     let mut reading = host.handle("everything").read(&caller(), &format!("test://large/{size}"), Plan::WHOLE);
     let mut seen = 0;
     while let Some(chunk) = reading.next().await.expect("the resource can be read") {
-        let bytes = chunk.value.bytes;
+        let Charged { value: Chunk { bytes, .. }, charge } = chunk;
+        drop(charge);
         assert!(bytes.len() <= CHUNK_BYTES_MAX as usize);
         assert!(bytes.iter().zip(seen..).all(|(byte, at)| *byte == expected(at)), "wrong bytes after {seen}");
         seen += bytes.len() as u64;

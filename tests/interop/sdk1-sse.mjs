@@ -6,8 +6,27 @@ import assert from 'node:assert/strict';
 import { connect } from './legacy.mjs';
 import { main } from './walk.mjs';
 
-/** Remembers the revision that was agreed on, which this transport keeps to itself. */
+/**
+ * Remembers the revision that was agreed on, which this transport keeps to itself.
+ *
+ * And hands on each message after those before it: the library handles a reply at once but a notice one microtask later,
+ * so the last progress of a call is lost to it whenever it comes in one chunk with the reply.
+ */
 class Transport extends SSEClientTransport {
+  #handled = Promise.resolve();
+  #handler;
+
+  // Without a handler there is none to hand on to either: the library chains the one it finds.
+  get onmessage() {
+    return this.#handler;
+  }
+
+  set onmessage(handler) {
+    this.#handler = (message) => {
+      this.#handled = this.#handled.then(() => handler(message));
+    };
+  }
+
   setProtocolVersion(revision) {
     this.revision = revision;
     super.setProtocolVersion(revision);

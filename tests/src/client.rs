@@ -64,7 +64,12 @@ impl Client {
     }
 
     /// A request of the newest revision, as a careful client makes it.
-    pub async fn request(&self, method: &str, mut params: Value) -> Answer {
+    pub async fn request(&self, method: &str, params: Value) -> Answer {
+        self.try_request(method, params).await.expect("the host answers")
+    }
+
+    /// The same, for replies that may break off.
+    pub async fn try_request(&self, method: &str, mut params: Value) -> reqwest::Result<Answer> {
         params["_meta"] = json!({
             "io.modelcontextprotocol/protocolVersion": REVISION,
             "io.modelcontextprotocol/clientCapabilities": {},
@@ -82,7 +87,7 @@ impl Client {
         if matches!(method, "tools/call" | "prompts/get" | "resources/read") {
             headers.extend(name.as_deref().map(|name| ("mcp-name", name)));
         }
-        self.raw(&headers, body.to_string()).await.expect("the host answers")
+        self.raw(&headers, body.to_string()).await
     }
 
     pub async fn call(&self, tool: &str, arguments: Value) -> Answer {
@@ -91,6 +96,11 @@ impl Client {
 
     pub async fn read(&self, uri: &str) -> Answer {
         self.request("resources/read", json!({ "uri": uri })).await
+    }
+
+    /// The same, for a reply that may break off.
+    pub async fn try_read(&self, uri: &str) -> reqwest::Result<Answer> {
+        self.try_request("resources/read", json!({ "uri": uri })).await
     }
 
     pub async fn list(&self, method: &str, cursor: Option<&str>) -> Answer {

@@ -61,8 +61,10 @@ pub enum End {
     OutOfTime,
     /// The client hears that the agent broke the contract.
     Broken,
-    /// The client hears that the reply has no end it could wait for.
+    /// The client hears that the resource is longer than any may be.
     TooLarge,
+    /// The reply has begun, and breaks off so that nobody can take it for a whole one.
+    BrokenOff,
     /// The agent itself says no: `invalid-input`.
     Answered,
     /// There is no such agent, and the reason contains this word, in upper or lower case.

@@ -60,7 +60,7 @@ pub const ALL: &[Case] = &[
     call("exit", End::Stopped("exit")),
     call("exit-zero", End::Stopped("exit")),
     // Reading by cursor.
-    read("hostile:///endless", End::TooLarge),
+    read("hostile:///endless", End::BrokenOff),
     read("hostile:///empty-next", End::Broken),
     read("hostile:///same-cursor", End::Broken),
     read("hostile:///cursor-cycle", End::Broken),
@@ -70,7 +70,7 @@ pub const ALL: &[Case] = &[
     read("hostile:///too-long-chunk", End::Broken),
     read("hostile:///no-head", End::Broken),
     read("hostile:///second-head", End::Broken),
-    read("hostile:///giant-size", End::Served),
+    read("hostile:///giant-size", End::TooLarge),
     read("hostile:///grow", End::Stopped("memory")),
     read("hostile:///spin", End::OutOfTime),
     read("hostile:///spin-second", End::OutOfTime),
