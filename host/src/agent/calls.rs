@@ -12,7 +12,7 @@ use super::contract::{
 use super::failure::{
     Failure, KEY_BYTES_MAX, Limit, LimitName, QUESTION_BYTES_MAX, QUESTIONS_MAX, STATE_BYTES_MAX, Unit,
 };
-use super::live::{Live, Recipe};
+use super::live::{Live, Recipe, Thread};
 use super::outcome::Scene;
 use super::queue::Need;
 use super::stats::Cost;
@@ -51,7 +51,7 @@ pub(super) use on_guest;
 macro_rules! call {
     ($agent:ident, $by:ident, $interface:ident . $function:ident ( $($argument:expr),* )) => {{
         let began = Instant::now();
-        let mut live = $agent.enter($by).await?;
+        let mut live = $agent.enter($by, Thread::Shared).await?;
         let outcome = on_guest!(live, $interface.$function($($argument),*));
         // `call_list_tools` is the binding's name for `list-tools`.
         $agent.leave(live, concat!(stringify!($interface), ".", stringify!($function)), began, outcome)
@@ -127,7 +127,7 @@ impl Agent {
     }
 
     /// Waits for a turn and makes an instance. Holds nothing while it waits.
-    pub(super) async fn enter(&self, by: &Arc<Caller>) -> Result<Live, Failure> {
+    pub(super) async fn enter(&self, by: &Arc<Caller>, thread: Thread) -> Result<Live, Failure> {
         if let Some(resting) = self.quarantine.resting() {
             let figures = [u64::from(super::quarantine::FAILURES_MAX), u64::from(resting.failures), 0];
             let limit = self.limit(LimitName::Quarantine, Unit::Failures, figures).retry(resting.remaining);
@@ -148,6 +148,7 @@ impl Agent {
             growth: &self.growth,
             caller: by,
             changes: &self.changes,
+            thread,
         };
         Live::new(&recipe, loaded, ticket).map_err(|error| {
             let cost = Cost { memory_peak: 0, cpu: Duration::ZERO, wall: Duration::ZERO };

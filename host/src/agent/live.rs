@@ -36,6 +36,16 @@ pub(super) struct Recipe<'a> {
     pub growth: &'a Account,
     pub caller: &'a Arc<Caller>,
     pub changes: &'a Changes,
+    pub thread: Thread,
+}
+
+/// Where an instance runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Thread {
+    /// On one that serves others as well: what waits for a disk goes elsewhere, and costs two switches of threads.
+    Shared,
+    /// On one that may wait for a disk itself.
+    Own,
 }
 
 impl Live {
@@ -45,10 +55,10 @@ impl Live {
     ///
     /// When a granted directory can no longer be opened.
     pub fn new(recipe: &Recipe<'_>, loaded: Arc<Loaded>, ticket: Ticket) -> wasmtime::Result<Self> {
-        let &Recipe { agent, spec, reserve, growth, caller, changes } = recipe;
+        let &Recipe { agent, spec, reserve, growth, caller, changes, thread } = recipe;
         let clock = Clock::new(spec.cpu, spec.deadline);
         let limiter = Limiter::new(spec.memory, reserve, growth.empty());
-        let state = State::new(agent.clone(), spec, limiter, caller.clone(), changes.clone())?;
+        let state = State::new(agent.clone(), spec, limiter, (caller.clone(), changes.clone()), thread)?;
         let mut store = Store::new(loaded.pre.engine(), state);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(usize::try_from(spec.copies).unwrap_or(usize::MAX));

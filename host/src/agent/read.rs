@@ -5,19 +5,23 @@
 //! ahead for a client that stalls is dropped with it. So a slow client holds neither an instance nor guest memory nor
 //! chunks, and a guest that leaks is recycled.
 
+mod loops;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use stockade_ledger::Charge;
+use tokio::sync::oneshot;
 
 use super::calls::{CURSOR_BYTES_MAX, on_guest};
 use super::contract::{Chunk, Error, Position};
 use super::failure::Failure;
-use super::live::Live;
+use super::live::{Live, Thread};
 use super::queue::{Closed, LOOK_AGAIN};
 use super::stats::Cost;
 use super::{Agent, Caller, Charged};
 use crate::handover::{self, Giver, Taker};
+use loops::Loops;
 
 /// Bytes of one chunk.
 pub const CHUNK_BYTES_MAX: u32 = 256 << 10;
@@ -107,7 +111,7 @@ impl Agent {
     /// Starts to read a resource. Runs ahead of the caller by one chunk at most.
     pub fn read(self: &Arc<Self>, by: &Arc<Caller>, uri: &str, plan: Plan) -> Read {
         let (giver, chunks) = handover::pair();
-        let mut reading = Reading {
+        let reading = Reading {
             agent: self.clone(),
             by: by.clone(),
             uri: uri.to_owned(),
@@ -125,7 +129,7 @@ impl Agent {
             tokio::select! {
                 biased;
                 () = giver.gone() => {}
-                () = reading.run(&giver) => {}
+                () = reading.run(giver.clone()) => {}
             }
         });
         Read { agent: self.clone(), chunks, unfinished: true }
@@ -162,24 +166,46 @@ struct Reading {
     guest_time: Duration,
 }
 
-/// What became of a chunk that was offered.
-enum Offer {
-    Taken,
-    Withdrawn,
-    /// Nobody will take it.
-    Gone,
+/// How a stretch of reading ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// The client takes nothing now.
+    Stalled,
+    /// All is read, or has failed, or nobody wants it.
+    ForGood,
 }
 
 type Chunks = Giver<Result<Charged<Chunk>, Failure>>;
 
 impl Reading {
-    async fn run(&mut self, chunks: &Chunks) {
+    /// Reads as long as the client takes; while it stalls, holds nothing but the cursor.
+    async fn run(mut self, chunks: Chunks) {
+        loop {
+            let ended;
+            (self, ended) = match self.thread() {
+                Thread::Shared => {
+                    let ended = self.burst(&chunks).await;
+                    (self, ended)
+                }
+                Thread::Own => match on_own_thread(self, chunks.clone()).await {
+                    Some(back) => back,
+                    None => return,
+                },
+            };
+            if ended == Ended::ForGood || !chunks.wanted().await {
+                return;
+            }
+        }
+    }
+
+    /// Reads until the client stalls, or to the end.
+    async fn burst(&mut self, chunks: &Chunks) -> Ended {
         loop {
             let chunk = match self.step().await {
                 Ok(chunk) => chunk,
                 Err(failure) => {
                     chunks.give(Err(failure)).await;
-                    return;
+                    return Ended::ForGood;
                 }
             };
             let (bytes, next) = (chunk.value.bytes.len(), chunk.value.next.clone());
@@ -188,44 +214,33 @@ impl Reading {
                 self.live = None;
             }
             chunks.put(Ok(chunk));
-            match self.wait(chunks).await {
-                Offer::Taken => {}
-                Offer::Withdrawn => continue,
-                Offer::Gone => return,
+            if !self.is_taken(chunks).await {
+                return Ended::Stalled;
             }
-            let Some(next) = next else { return };
+            let Some(next) = next else { return Ended::ForGood };
             if let Err(failure) = self.go_on(bytes, next) {
                 chunks.give(Err(failure)).await;
-                return;
+                return Ended::ForGood;
             }
             if self.given >= self.plan.bytes {
                 // As much as was asked for: who wants no more drops us.
                 self.live = None;
                 chunks.gone().await;
-                return;
+                return Ended::ForGood;
             }
         }
     }
 
-    /// Waits until the client has taken the chunk. After a stall neither the instance nor the chunk is kept; then it waits
-    /// until the client wants the chunk after all.
-    async fn wait(&mut self, chunks: &Chunks) -> Offer {
-        match tokio::time::timeout(STALL, chunks.taken()).await {
-            Ok(true) => {
-                self.chunk_bytes = (self.chunk_bytes * 2).min(CHUNK_BYTES_MAX);
-                return Offer::Taken;
-            }
-            Ok(false) => return Offer::Gone,
-            Err(_) => {}
+    /// Waits until the client has taken the chunk. After a stall neither the instance nor the chunk is kept.
+    async fn is_taken(&mut self, chunks: &Chunks) -> bool {
+        if let Ok(there) = tokio::time::timeout(STALL, chunks.taken()).await {
+            self.chunk_bytes = (self.chunk_bytes * 2).min(CHUNK_BYTES_MAX);
+            return there;
         }
         self.live = None;
         self.chunk_bytes = CHUNK_BYTES_SLOW;
-        match chunks.take_back() {
-            // Taken this very moment.
-            None => return Offer::Taken,
-            Some(withdrawn) => drop(withdrawn),
-        }
-        if chunks.wanted().await { Offer::Withdrawn } else { Offer::Gone }
+        // Where there is none to take back, it was taken this very moment.
+        chunks.take_back().is_none()
     }
 
     /// One chunk, from where the client is.
@@ -240,7 +255,7 @@ impl Reading {
             Some(live) => live,
             None => {
                 self.since = 0;
-                self.agent.enter(&self.by).await?
+                self.agent.enter(&self.by, self.thread()).await?
             }
         };
         let (began, cpu_before) = (Instant::now(), live.clock.cpu_total());
@@ -262,6 +277,12 @@ impl Reading {
         self.since += given;
         self.live = Some(live);
         Ok(Charged { value: chunk, charge: room })
+    }
+
+    /// An agent that reads files does so on a thread that may wait for them, instead of switching threads twice for every
+    /// piece. A disk that never answers holds that thread and the agent's place, and nobody else's.
+    fn thread(&self) -> Thread {
+        if self.agent.spec().dirs.is_empty() { Thread::Shared } else { Thread::Own }
     }
 
     /// Charges a chunk before it is made. Where there is no room now it waits for some, as long as a call would wait for its
@@ -334,31 +355,22 @@ impl Reading {
     }
 }
 
-/// Notices when cursors go round in a circle, remembering a single one (Brent, 1980).
-#[derive(Debug)]
-struct Loops {
-    remembered: Option<String>,
-    steps: u64,
-    remember_again: u64,
-}
-
-impl Loops {
-    fn new() -> Self {
-        Self { remembered: None, steps: 0, remember_again: 1 }
-    }
-
-    fn closes_with(&mut self, cursor: &str) -> bool {
-        if self.remembered.as_deref() == Some(cursor) {
-            return true;
-        }
-        self.steps += 1;
-        if self.steps == self.remember_again {
-            self.remembered = Some(cursor.to_owned());
-            self.remember_again *= 2;
-            self.steps = 0;
-        }
-        false
-    }
+/// Reads until the client stalls, on a thread of its own; none if that was lost, or nobody wants it any more.
+async fn on_own_thread(mut reading: Reading, chunks: Chunks) -> Option<(Reading, Ended)> {
+    let runtime = tokio::runtime::Handle::current();
+    // Dropped with this future: then the guest stops at its next tick.
+    let (_wanted, unwanted) = oneshot::channel::<()>();
+    let run = move || {
+        runtime.block_on(async move {
+            let ended = tokio::select! {
+                biased;
+                _ = unwanted => None,
+                ended = reading.burst(&chunks) => Some(ended),
+            };
+            ended.map(|ended| (reading, ended))
+        })
+    };
+    tokio::task::spawn_blocking(run).await.ok().flatten()
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use super::changes::{Changes, Kinds};
 use super::contract::stockade::agent::{host, types};
 use super::feedback::{LOG_MESSAGES_MAX, TEXT_BYTES_MAX};
 use super::limiter::Limiter;
+use super::live::Thread;
 use super::output::Output;
 use crate::manifest::{Access, AgentSpec};
 
@@ -46,12 +47,13 @@ impl State {
         agent: Arc<str>,
         spec: &AgentSpec,
         limiter: Limiter,
-        caller: Arc<Caller>,
-        changes: Changes,
+        (caller, changes): (Arc<Caller>, Changes),
+        thread: Thread,
     ) -> wasmtime::Result<Self> {
         let output = Output::default();
         let mut wasi = WasiCtxBuilder::new();
         wasi.stdout(output.clone()).stderr(output.clone()).max_random_size(RANDOM_BYTES_MAX);
+        wasi.allow_blocking_current_thread(thread == Thread::Own);
         wasi.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
         for (guest_path, grant) in &spec.dirs {
             let permissions = match grant.access {

@@ -10,7 +10,7 @@ use wasmtime::Store;
 use wasmtime::component::Instance;
 
 use super::contract::{Description, Tool};
-use super::live::{Live, instantiated};
+use super::live::{Live, Thread, instantiated};
 use super::shelf::Loaded;
 use super::state::State;
 use super::{Agent, Caller, Failure};
@@ -26,7 +26,7 @@ impl Agent {
     /// Calls `describe`, which also compares every exported function with the contract's types.
     pub(super) async fn describe(&self, by: &Arc<Caller>) -> Result<Description, Failure> {
         let began = Instant::now();
-        let mut live = self.enter(by).await?;
+        let mut live = self.enter(by, Thread::Shared).await?;
         let Live { store, instance, loaded, clock, .. } = &mut live;
         let call = async {
             let instance = instantiated(&mut *store, loaded, instance).await?;

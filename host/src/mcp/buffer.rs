@@ -53,12 +53,11 @@ impl Buffer {
         Ok(())
     }
 
-    /// Puts `length` bytes at the end, for the caller to fill, or changes nothing.
-    pub fn space(&mut self, length: usize) -> Result<&mut [u8], Overflow> {
-        let start = self.bytes.len();
-        self.fit(length)?;
-        self.bytes.resize(start + length, 0);
-        Ok(&mut self.bytes[start..])
+    /// Puts `bytes` at the end as base64, without padding where they are whole groups of three; or changes nothing.
+    pub fn extend_base64(&mut self, bytes: &[u8]) -> Result<(), Overflow> {
+        self.fit(base64_simd::STANDARD.encoded_length(bytes.len()))?;
+        base64_simd::STANDARD.encode_append(bytes, &mut self.bytes);
+        Ok(())
     }
 
     /// Makes room for `more` bytes.

@@ -61,7 +61,7 @@ impl StringWriter {
             (_, Form::Text) => Err(PieceError::NotText),
             (rest, Form::Binary) => {
                 let mut last = [0; 4];
-                encode_base64(rest, &mut last);
+                let _ = base64_simd::STANDARD.encode(rest, base64_simd::Out::from_slice(&mut last));
                 Ok(Some(last))
             }
         }
@@ -74,7 +74,7 @@ impl StringWriter {
         };
         let (now, later) = bytes.split_at(whole);
         match self.form {
-            Form::Binary => encode_base64(now, out.space(now.len() / 3 * 4)?),
+            Form::Binary => out.extend_base64(now)?,
             Form::Text => escape(now, out)?,
         }
         self.held[..later.len()].copy_from_slice(later);
@@ -92,11 +92,6 @@ fn valid_text(bytes: &[u8]) -> Result<usize, PieceError> {
         Err(error) if error.error_len().is_none() => Ok(error.valid_up_to()),
         _ => Err(PieceError::NotText),
     }
-}
-
-/// Fills `out`, which has four bytes for each three begun.
-fn encode_base64(bytes: &[u8], out: &mut [u8]) {
-    let _ = base64_simd::STANDARD.encode(bytes, base64_simd::Out::from_slice(out));
 }
 
 /// Escapes what JSON does not allow inside a string, and leaves all else as it is.

@@ -38,8 +38,8 @@ pub fn read(grants: &Grants, uri: &str, at: Position, max: u32) -> Result<Chunk,
         _ => Some(head(&path, &mut file, size, &version).map_err(failed)?),
     };
     file.seek(SeekFrom::Start(start)).map_err(failed)?;
-    let mut bytes = vec![];
-    (&mut file).take(u64::from(max.min(CHUNK_BYTES_MAX))).read_to_end(&mut bytes).map_err(failed)?;
+    let length = (size - start).min(u64::from(max.min(CHUNK_BYTES_MAX)));
+    let bytes = read_exactly(&mut file, length as usize).map_err(failed)?;
     if stamp::version(&file.metadata().map_err(failed)?) != version {
         return Err(changed());
     }
@@ -60,6 +60,20 @@ fn open(path: &str) -> Result<(File, u64, String), Error> {
     let file = File::open(path).map_err(|error| failure::of(path, &error))?;
     let metadata = file.metadata().map_err(|error| failure::of(path, &error))?;
     Ok((file, metadata.len(), stamp::version(&metadata)))
+}
+
+/// So many bytes, or all there are: with as few questions to the host as it allows, each for as much as is still wanted.
+fn read_exactly(file: &mut File, length: usize) -> std::io::Result<Vec<u8>> {
+    let mut bytes = vec![0; length];
+    let mut filled = 0;
+    while filled < length {
+        match file.read(&mut bytes[filled..])? {
+            0 => break,
+            more => filled += more,
+        }
+    }
+    bytes.truncate(filled);
+    Ok(bytes)
 }
 
 fn head(path: &str, file: &mut File, size: u64, version: &str) -> std::io::Result<Head> {

@@ -1,6 +1,6 @@
 //! Tests of `read`.
 
-use super::*;
+use super::loops::Loops;
 
 #[test]
 fn circles_of_any_length_are_found() {
