@@ -2,24 +2,29 @@
 //!
 //! Owns the way from a guest's `host.changed`, from an agent that comes or goes, and from the poller, to whoever listens.
 //! A change is a flag that is set, never a message that waits: a listener that is slow, or gone for a while, finds each flag
-//! set once. Guests only set flags here; listeners are woken by [`Changes::run`], a few times a second at most, so that a
-//! guest that announces without end costs nobody else anything. What nobody listens for is not kept at all.
+//! set once. Guests only set flags here; listeners are woken by [`Changes::run`], a few times a second at most, however often
+//! a guest announces. A resource that nobody listens for is not kept at all.
 
-use std::collections::{BTreeMap, HashMap};
+mod names;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
 use stockade_ledger::{Account, Charge, Refusal};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+pub use names::{Interest, Kinds, Marks, Topic};
+
 /// Changes are gathered for so long before listeners are told.
-const DEBOUNCE: Duration = Duration::from_millis(100);
+const DEBOUNCE: Duration = Duration::from_millis(200);
 
 /// Bytes a listener takes, and a subscribed resource besides the bytes of its URI, which stand in two places.
 const LISTENER_BYTES: u64 = 512;
-const TOPIC_BYTES: u64 = 384;
+const TOPIC_BYTES: u64 = 640;
 
 /// The books of all listeners. A cheap handle.
 #[derive(Debug, Clone, Default)]
@@ -39,37 +44,12 @@ struct Books {
     listeners: HashMap<u64, Entry>,
     next_listener: u64,
     topics: HashMap<Topic, Watched>,
+    /// What is to be polled, the next first.
+    schedule: BTreeSet<(Instant, Topic)>,
     /// Flags that listeners were not told of yet.
     lists: BTreeMap<Arc<str>, Kinds>,
     resources: Vec<Topic>,
     closed: bool,
-}
-
-/// A resource somebody wants to hear of.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Topic {
-    pub agent: Arc<str>,
-    /// As the agent knows it.
-    pub uri: Arc<str>,
-}
-
-/// Which lists have changed, or are listened for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Kinds(u8);
-
-/// What a listener wants of lists.
-#[derive(Debug, Clone, Default)]
-pub struct Interest {
-    pub kinds: Kinds,
-    /// Of this agent; of all without one.
-    pub agent: Option<Arc<str>>,
-}
-
-/// What has changed since a listener was told last.
-#[derive(Debug, Default)]
-pub struct Marks {
-    pub kinds: Kinds,
-    pub resources: Vec<Topic>,
 }
 
 /// Why a resource cannot be listened for.
@@ -82,10 +62,10 @@ pub enum Unwatched {
 
 #[derive(Debug)]
 struct Watched {
-    listeners: Vec<u64>,
+    listeners: BTreeSet<u64>,
     dirty: bool,
-    /// As it was seen last; for agents that are polled.
-    version: Option<Box<str>>,
+    /// How often it has changed; a listener compares.
+    changes: u64,
     poll: Option<Polled>,
 }
 
@@ -93,14 +73,24 @@ struct Watched {
 struct Polled {
     every: Duration,
     due: Instant,
+    /// Of the version that was seen last. A digest: a guest chooses the version, and its length.
+    seen: Option<Digest>,
+}
+
+type Digest = [u8; 32];
+
+/// A resource that a listener has named, and how often it had changed when the listener was told last.
+#[derive(Debug)]
+struct Interested {
+    topic: Topic,
+    changes: u64,
 }
 
 #[derive(Debug)]
 struct Entry {
     interest: Interest,
     marks: Kinds,
-    /// With a flag each.
-    topics: Vec<(Topic, bool)>,
+    topics: Vec<Interested>,
     charge: Charge,
     waker: Option<Waker>,
     closed: bool,
@@ -111,31 +101,6 @@ struct Entry {
 pub struct Listener {
     changes: Changes,
     id: u64,
-}
-
-impl Kinds {
-    pub const TOOLS: Self = Self(1);
-    pub const PROMPTS: Self = Self(2);
-    pub const RESOURCES: Self = Self(4);
-    pub const ALL: Self = Self(7);
-
-    pub fn has(self, other: Self) -> bool {
-        self.0 & other.0 != 0
-    }
-
-    pub fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    #[must_use]
-    pub fn with(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    #[must_use]
-    pub fn and(self, other: Self) -> Self {
-        Self(self.0 & other.0)
-    }
 }
 
 impl Changes {
@@ -159,9 +124,8 @@ impl Changes {
     /// Sets the flag of an agent's lists.
     pub fn lists_changed(&self, agent: &Arc<str>, kinds: Kinds) {
         let mut books = self.lock();
-        let is_set = books.lists.get(agent).is_some_and(|flags| flags.and(kinds) == kinds);
-        if !is_set && books.listeners.values().any(|entry| entry.wants(agent, kinds)) {
-            let flags = books.lists.entry(agent.clone()).or_default();
+        let flags = books.lists.entry(agent.clone()).or_default();
+        if flags.and(kinds) != kinds {
             *flags = flags.with(kinds);
             self.0.bell.notify_one();
         }
@@ -201,9 +165,12 @@ impl Changes {
 
     /// The topic to be polled next, and when.
     pub(super) fn next_due(&self) -> Option<(Topic, Instant)> {
-        let books = self.lock();
-        let due = books.topics.iter().filter_map(|(topic, watched)| Some((topic, watched.poll.as_ref()?.due)));
-        due.min_by_key(|(_, due)| *due).map(|(topic, due)| (topic.clone(), due))
+        self.lock().schedule.first().map(|(due, topic)| (topic.clone(), *due))
+    }
+
+    /// Polls a topic later than it was due.
+    pub(super) fn postpone(&self, topic: &Topic, until: Instant) {
+        self.lock().schedule(topic, until);
     }
 
     /// Waits until there is something new to poll.
@@ -214,13 +181,14 @@ impl Changes {
     /// Takes note of the version that a poll has found, or of a poll that found none.
     pub(super) fn seen(&self, topic: &Topic, version: Option<&str>) {
         let mut books = self.lock();
-        let Some(watched) = books.topics.get_mut(topic) else { return };
-        if let Some(poll) = &mut watched.poll {
-            poll.due = Instant::now() + poll.every;
+        let Some(poll) = books.topics.get_mut(topic).and_then(|watched| watched.poll.as_mut()) else { return };
+        let (due, known) = (Instant::now() + poll.every, poll.seen);
+        if let Some(version) = version {
+            poll.seen = Some(digest(version));
         }
-        let Some(version) = version else { return };
-        let known = watched.version.replace(version.into());
-        if known.is_some_and(|known| &*known != version) && books.mark(topic) {
+        let is_other = version.is_some_and(|version| known.is_some_and(|known| known != digest(version)));
+        books.schedule(topic, due);
+        if is_other && books.mark(topic) {
             self.0.bell.notify_one();
         }
     }
@@ -254,25 +222,56 @@ impl Books {
         for topic in std::mem::take(&mut self.resources) {
             let Some(watched) = self.topics.get_mut(&topic) else { continue };
             watched.dirty = false;
+            watched.changes += 1;
             for id in &watched.listeners {
-                let Some(entry) = self.listeners.get_mut(id) else { continue };
-                for (_, flag) in entry.topics.iter_mut().filter(|(known, _)| *known == topic) {
-                    *flag = true;
+                if let Some(entry) = self.listeners.get_mut(id) {
+                    entry.wake();
                 }
-                entry.wake();
             }
         }
     }
 
-    /// Ends a listener's interest in a topic, and the topic with its last listener.
-    fn forget(&mut self, id: u64, topic: &Topic) {
-        if let Some(watched) = self.topics.get_mut(topic) {
-            watched.listeners.retain(|listener| *listener != id);
-            if watched.listeners.is_empty() {
-                self.topics.remove(topic);
+    /// What a listener has not been told yet.
+    fn take(&mut self, id: u64) -> Marks {
+        let entry = self.listeners.get_mut(&id).expect("an entry lives as long as its listener");
+        let mut marks = Marks { kinds: std::mem::take(&mut entry.marks), resources: Vec::new() };
+        for interested in &mut entry.topics {
+            let changes = self.topics.get(&interested.topic).map_or(0, |watched| watched.changes);
+            if changes > interested.changes {
+                interested.changes = changes;
+                marks.resources.push(interested.topic.clone());
             }
         }
+        marks
     }
+
+    /// Sets when a topic is polled next.
+    fn schedule(&mut self, topic: &Topic, due: Instant) {
+        let Some(poll) = self.topics.get_mut(topic).and_then(|watched| watched.poll.as_mut()) else { return };
+        self.schedule.remove(&(poll.due, topic.clone()));
+        poll.due = due;
+        self.schedule.insert((due, topic.clone()));
+    }
+
+    /// Ends a listener's interest in a topic, and the topic with its last listener.
+    fn forget(&mut self, id: u64, topic: &Topic) {
+        let Some(watched) = self.topics.get_mut(topic) else { return };
+        watched.listeners.remove(&id);
+        if !watched.listeners.is_empty() {
+            return;
+        }
+        if let Some(Watched { poll: Some(poll), .. }) = self.topics.remove(topic) {
+            self.schedule.remove(&(poll.due, topic.clone()));
+        }
+        if self.topics.is_empty() {
+            // Nothing remains of a crowd that is gone.
+            self.topics = HashMap::new();
+        }
+    }
+}
+
+fn digest(version: &str) -> Digest {
+    Sha256::digest(version).into()
 }
 
 impl Entry {
@@ -286,26 +285,17 @@ impl Entry {
             waker.wake();
         }
     }
-
-    fn take(&mut self) -> Marks {
-        let mut marks = Marks { kinds: std::mem::take(&mut self.marks), resources: Vec::new() };
-        for (topic, flag) in self.topics.iter_mut().filter(|(_, flag)| *flag) {
-            *flag = false;
-            marks.resources.push(topic.clone());
-        }
-        marks
-    }
 }
 
 impl Listener {
-    /// What has changed since the last time; `None` once it is over.
+    /// What has changed since the last time; `None` once it is over. One task at a time is woken: the one that asked last.
     pub fn poll_marks(&self, cx: &mut Context<'_>) -> Poll<Option<Marks>> {
         let mut books = self.changes.lock();
-        let entry = books.listeners.get_mut(&self.id).expect("an entry lives as long as its listener");
-        let marks = entry.take();
+        let marks = books.take(self.id);
         if !marks.kinds.is_empty() || !marks.resources.is_empty() {
             return Poll::Ready(Some(marks));
         }
+        let entry = books.listeners.get_mut(&self.id).expect("an entry lives as long as its listener");
         if entry.closed {
             return Poll::Ready(None);
         }
@@ -332,7 +322,7 @@ impl Listener {
     ) -> Result<(), Unwatched> {
         let mut books = self.changes.lock();
         let entry = books.listeners.get_mut(&self.id).expect("an entry lives as long as its listener");
-        if entry.topics.iter().any(|(known, _)| *known == topic) {
+        if entry.topics.iter().any(|known| known.topic == topic) {
             return Ok(());
         }
         if entry.topics.len() >= topics_max {
@@ -340,17 +330,20 @@ impl Listener {
         }
         let paid = entry.charge.account().charge(TOPIC_BYTES + 2 * topic.uri.len() as u64);
         entry.charge.merge(paid.map_err(Unwatched::Refused)?);
-        entry.topics.push((topic.clone(), false));
-        let watched = books.topics.entry(topic).or_insert_with(|| Watched {
-            listeners: Vec::new(),
-            dirty: false,
-            version: version.map(Into::into),
-            poll: every.map(|every| Polled { every, due: Instant::now() + every }),
+        let due = Instant::now() + every.unwrap_or_default();
+        let Books { listeners, topics, schedule, .. } = &mut *books;
+        let watched = topics.entry(topic.clone()).or_insert_with(|| {
+            let poll = every.map(|every| Polled { every, due, seen: version.map(digest) });
+            if poll.is_some() {
+                schedule.insert((due, topic.clone()));
+                self.changes.0.polled.notify_one();
+            }
+            Watched { listeners: BTreeSet::new(), dirty: false, changes: 0, poll }
         });
-        watched.listeners.push(self.id);
-        if watched.poll.is_some() {
-            self.changes.0.polled.notify_one();
-        }
+        watched.listeners.insert(self.id);
+        let changes = watched.changes;
+        let entry = listeners.get_mut(&self.id).expect("it was there a moment ago");
+        entry.topics.push(Interested { topic, changes });
         Ok(())
     }
 
@@ -358,16 +351,11 @@ impl Listener {
     pub fn unwatch(&self, topic: &Topic) -> bool {
         let mut books = self.changes.lock();
         let entry = books.listeners.get_mut(&self.id).expect("an entry lives as long as its listener");
-        let Some(at) = entry.topics.iter().position(|(known, _)| known == topic) else { return false };
+        let Some(at) = entry.topics.iter().position(|known| known.topic == *topic) else { return false };
         entry.topics.swap_remove(at);
         entry.charge.shrink(TOPIC_BYTES + 2 * topic.uri.len() as u64);
         books.forget(self.id, topic);
         true
-    }
-
-    /// Resources it listens for.
-    pub fn topics(&self) -> usize {
-        self.changes.lock().listeners.get(&self.id).map_or(0, |entry| entry.topics.len())
     }
 }
 
@@ -375,8 +363,11 @@ impl Drop for Listener {
     fn drop(&mut self) {
         let mut books = self.changes.lock();
         let Some(entry) = books.listeners.remove(&self.id) else { return };
-        for (topic, _) in &entry.topics {
+        for Interested { topic, .. } in &entry.topics {
             books.forget(self.id, topic);
+        }
+        if books.listeners.is_empty() {
+            books.listeners = HashMap::new();
         }
         drop(books);
     }

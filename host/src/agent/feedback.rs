@@ -171,7 +171,7 @@ impl Heard {
 }
 
 /// Rises with the severity (RFC 5424 counts the other way round).
-fn severity(level: Level) -> u8 {
+pub fn severity(level: Level) -> u8 {
     level as u8
 }
 

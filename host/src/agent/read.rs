@@ -43,8 +43,9 @@ const HEAD_BYTES_MAX: usize = 4 << 10;
 const SMALL_CHUNK_BYTES: usize = 4 << 10;
 const SMALL_CHUNKS_MAX: u32 = 256;
 
-/// Wall clock of all guest calls of one read together.
+/// Wall clock of all guest calls of one read together: so much in any case, and more for a resource that is long.
 const GUEST_TIME_MAX: Duration = Duration::from_secs(120);
+const BYTES_PER_SECOND_MIN: u64 = 1 << 20;
 
 /// How a resource is read.
 #[derive(Debug, Clone, Copy)]
@@ -135,7 +136,7 @@ impl Agent {
         Read { agent: self.clone(), chunks, unfinished: true }
     }
 
-    /// What a resource is, by its first chunk of at most `bytes`: for a look at its version or size.
+    /// What a resource is, by a first chunk of one byte: for a look at its version or size.
     ///
     /// # Errors
     ///
@@ -325,9 +326,10 @@ impl Reading {
             let length = next.len();
             return Err(self.broke(format!("a cursor of {length} bytes; at most {CURSOR_BYTES_MAX} are allowed")));
         }
-        if self.guest_time > GUEST_TIME_MAX {
-            let seconds = GUEST_TIME_MAX.as_secs();
-            return Err(self.broke(format!("more than {seconds} s of the agent's time for one read")));
+        let time_max = GUEST_TIME_MAX + Duration::from_secs(self.given / BYTES_PER_SECOND_MIN);
+        if self.guest_time > time_max {
+            let seconds = time_max.as_secs();
+            return Err(self.broke(format!("more than {seconds} s of the agent's time for so many bytes")));
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 //! An agent that cannot say when a resource changes says how often to look (`poll-ms` in its description). Then the poller
 //! reads the first byte and compares versions: one look at a time for the whole host, through the same door as every call.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,13 @@ use super::{Agent, Caller, Failure};
 const POLL_MIN: Duration = Duration::from_secs(1);
 
 /// Pause between two looks of the host at any resources.
-const PAUSE: Duration = Duration::from_millis(10);
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Longest look; what takes longer has not been seen.
+const LOOK_MAX: Duration = Duration::from_millis(500);
+
+/// An agent's next turn comes after so many times what its last look took.
+const TURN_SHARE: u32 = 4;
 
 /// Why a resource cannot be subscribed to.
 #[derive(Debug)]
@@ -72,27 +79,39 @@ impl Agent {
 }
 
 impl Agents {
-    /// Looks at the resources that are due, one after the other, for as long as it is polled.
+    /// Looks at the resources that are due, one after the other, for as long as it is polled. An agent that takes its time
+    /// waits the longer for its next turn, so that it cannot keep the others from theirs.
     pub async fn poll(&self) {
         let by = Arc::new(Caller::new("host".into(), super::roster::OWN_REVISION));
+        let mut turns: HashMap<Arc<str>, Instant> = HashMap::new();
         loop {
+            // Before it asks what is due: what is new must not put off what was due before.
+            tokio::time::sleep(PAUSE).await;
             let Some((topic, due)) = self.changes().next_due() else {
                 self.changes().something_to_poll().await;
                 continue;
             };
-            tokio::select! {
-                () = tokio::time::sleep_until(due.max(Instant::now() + PAUSE)) => {}
-                // What is new may be due earlier.
-                () = self.changes().something_to_poll() => continue,
+            if due > Instant::now() {
+                tokio::select! {
+                    () = tokio::time::sleep_until(due) => {}
+                    () = self.changes().something_to_poll() => {}
+                }
+                continue;
             }
-            let version = match self.get(&topic.agent) {
-                Some(agent) => agent.look(&by, &topic.uri).await,
-                None => Ok(None),
+            let began = Instant::now();
+            if let Some(turn) = turns.get(&topic.agent).filter(|turn| **turn > began) {
+                self.changes().postpone(&topic, *turn);
+                continue;
+            }
+            let found = match self.get(&topic.agent) {
+                Some(agent) => tokio::time::timeout(LOOK_MAX, agent.look(&by, &topic.uri)).await.ok(),
+                None => None,
             };
             // A failure is no change: the resource may be there again next time.
-            let chunk = version.ok().flatten();
+            let chunk = found.and_then(Result::ok).flatten();
             let head = chunk.as_ref().and_then(|chunk| chunk.value.head.as_ref());
             self.changes().seen(&topic, head.and_then(|head| head.version.as_deref()));
+            turns.insert(topic.agent, Instant::now() + began.elapsed() * TURN_SHARE);
         }
     }
 }
