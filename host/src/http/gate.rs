@@ -16,20 +16,28 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::Response;
 
 /// Headers a page may send; `mcp-param-*` besides.
-const REQUEST_HEADERS: [&str; 8] = [
+const REQUEST_HEADERS: [&str; 12] = [
     "accept",
     "authorization",
     "content-type",
+    "if-match",
+    "if-none-match",
+    "if-range",
     "last-event-id",
     "mcp-method",
     "mcp-name",
     "mcp-protocol-version",
     "mcp-session-id",
+    "range",
 ];
 
 /// Headers a page may read.
-const RESPONSE_HEADERS: HeaderValue =
-    HeaderValue::from_static("mcp-protocol-version, mcp-session-id, retry-after, www-authenticate");
+const RESPONSE_HEADERS: HeaderValue = HeaderValue::from_static(
+    "accept-ranges, content-range, etag, mcp-protocol-version, mcp-session-id, retry-after, www-authenticate",
+);
+
+/// Where a browser says that a request comes from (Fetch Metadata, W3C).
+const FETCH_SITE: &str = "sec-fetch-site";
 
 /// How long a browser may remember what it may send, in seconds.
 const PREFLIGHT_AGE_SECONDS: HeaderValue = HeaderValue::from_static("3600");
@@ -81,7 +89,12 @@ impl Gate {
     fn page(&self, headers: &HeaderMap) -> Result<Page, Denied> {
         let mut origins = headers.get_all(ORIGIN).iter();
         let (origin, more) = (origins.next(), origins.next());
-        let Some(origin) = origin else { return Ok(None) };
+        let Some(origin) = origin else {
+            // A page of another site can have its browser GET us without saying which page it is; the browser says that much.
+            let site = headers.get(FETCH_SITE).map(HeaderValue::as_bytes);
+            let is_foreign = matches!(site, Some(b"cross-site" | b"same-site"));
+            return if is_foreign { Err(Denied::Origin) } else { Ok(None) };
+        };
         let text = origin.to_str().map_err(|_| Denied::Origin)?;
         let is_allowed = more.is_none() && (is_loopback_origin(text) || self.is_origin(text));
         if is_allowed { Ok(Some(origin.clone())) } else { Err(Denied::Origin) }

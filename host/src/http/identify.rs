@@ -10,7 +10,7 @@ use std::sync::Arc;
 use axum::http::header::{AUTHORIZATION, HOST, SEC_WEBSOCKET_PROTOCOL, UPGRADE, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, Version};
 use axum::response::Response;
 use tokio::net::TcpListener;
 
@@ -58,10 +58,13 @@ impl Reach {
 
 /// Finds who asks.
 pub fn identify(access: &Access, reach: Reach, request: &Parts) -> Result<Arc<Principal>, Unauthorized> {
-    let Parts { uri, headers, .. } = request;
+    let Parts { uri, headers, version, .. } = request;
     match token(headers)? {
         Some(token) => access.by_token(token).ok_or(Unauthorized::Unknown),
-        None if reach == Reach::Loopback && is_local(uri, headers) => Ok(access.anonymous()),
+        // Of clients of today only proxies speak HTTP/1.0.
+        None if reach == Reach::Loopback && *version != Version::HTTP_10 && is_local(uri, headers) => {
+            Ok(access.anonymous())
+        }
         None => Err(Unauthorized::Missing),
     }
 }

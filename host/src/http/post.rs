@@ -1,8 +1,8 @@
 //! One MCP message by POST: the checks that need no message, the body, the answer. And the two other verbs of MCP's paths:
 //! GET for the stream of a session, DELETE for its end.
 //!
-//! The place among the requests in flight is given back with the last byte of the reply, not with its first; a stream of
-//! events has a place of another kind.
+//! The place among the requests in flight is given back with the last byte of the reply, not with its first; a stream that
+//! may last has a place of another kind instead.
 
 use std::sync::Arc;
 
@@ -46,8 +46,13 @@ pub async fn deliver(desk: &Desk, scope: Scope, request: Request) -> Response {
     }
 }
 
-/// Opens the stream that a GET asks for.
-pub fn open(desk: &Desk, request: &Parts, open: impl FnOnce(&HeaderMap, &Arc<Principal>) -> Reply) -> Response {
+/// Opens the stream that a GET asks for; `allowed` are the methods of its path.
+pub fn open(
+    desk: &Desk,
+    request: &Parts,
+    allowed: &'static str,
+    open: impl FnOnce(&HeaderMap, &Arc<Principal>) -> Reply,
+) -> Response {
     let (principal, page) = match come_in(desk, request) {
         Ok(who) => who,
         Err(refused) => return *refused,
@@ -60,18 +65,24 @@ pub fn open(desk: &Desk, request: &Parts, open: impl FnOnce(&HeaderMap, &Arc<Pri
             .refuse(StatusCode::METHOD_NOT_ALLOWED, "MCP is served by POST; a GET must accept text/event-stream")
     };
     let connection = request.extensions.get::<Connection>().cloned();
-    let not_allowed = reply.status == StatusCode::METHOD_NOT_ALLOWED;
-    let mut response = response(reply, page, Held { connection, place: None });
-    if not_allowed {
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST, GET, DELETE, OPTIONS"));
+    allowing(response(reply, page, Held { connection, place: None }), allowed)
+}
+
+/// Says which methods a path has, where one was used that it has not (RFC 9110, 15.5.6).
+fn allowing(mut response: Response, allowed: &'static str) -> Response {
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     }
     response
 }
 
 /// Ends the session that a DELETE names.
-pub fn end(desk: &Desk, scope: &Scope, request: &Parts) -> Response {
+pub fn end(desk: &Desk, scope: &Scope, request: &Parts, allowed: &'static str) -> Response {
     match come_in(desk, request) {
-        Ok((principal, page)) => plain(desk.app.mcp.end_session(scope, &request.headers, &principal), page),
+        Ok((principal, page)) => {
+            let reply = desk.app.mcp.end_session(scope, &request.headers, &principal);
+            allowing(plain(reply, page), allowed)
+        }
         Err(refused) => *refused,
     }
 }
@@ -104,8 +115,16 @@ async fn receive(desk: &Desk, scope: Scope, request: Request) -> Result<(Post, g
     };
     let body::Received { bytes, copies } = received;
     let place = Arc::new(place);
-    let post = Post { scope, headers: parts.headers, body: bytes, copies, principal, accept, place };
+    let post = Post { scope, headers: own_headers(&parts.headers), body: bytes, copies, principal, accept, place };
     Ok((post, page))
+}
+
+/// The headers that MCP reads. A post may outlive its head, whose charge pays for all the others: they stay behind.
+fn own_headers(headers: &HeaderMap) -> HeaderMap {
+    let own = headers.iter().filter(|(name, _)| name.as_str().starts_with("mcp-"));
+    // A copy, since values are parts of the head as it came.
+    own.map(|(name, value)| (name.clone(), HeaderValue::from_bytes(value.as_bytes()).expect("it was one before")))
+        .collect()
 }
 
 /// Takes a place in flight, if the request could be one of ours at all.

@@ -33,16 +33,14 @@ pub struct Held {
 
 /// A reply as HTTP.
 pub fn response(reply: Reply, page: gate::Page, held: Held) -> Response {
-    let Reply { status, retry_after, session, body } = reply;
+    let Reply { status, retry_after, session, lasting, body } = reply;
+    // What has a place among the streams gives the one among the requests back.
+    let held = if lasting { Held { place: None, ..held } } else { held };
     let (body, kind) = match body {
         mcp::Body::Whole(bytes) if bytes.is_empty() => (Body::empty(), None),
         mcp::Body::Whole(bytes) => (Body::from(keep(bytes, held.place)), Some("application/json")),
-        mcp::Body::Stream(stream) => (Body::new(Streaming { stream, held }), Some("application/json")),
-        // It may last: it has a place among the streams, and gives the one among the requests back.
-        mcp::Body::Events(stream) => {
-            let held = Held { place: None, ..held };
-            (Body::new(Streaming { stream, held }), Some("text/event-stream"))
-        }
+        mcp::Body::Stream(stream) => (Body::new(Streaming::new(stream, held)), Some("application/json")),
+        mcp::Body::Events(stream) => (Body::new(Streaming::new(stream, held)), Some("text/event-stream")),
     };
     let mut response = Response::new(body);
     *response.status_mut() = status;
@@ -85,8 +83,24 @@ pub fn seconds(after: Duration) -> u64 {
 
 /// A body that comes piece by piece. hyper asks for the next one only when the client has taken most of those before.
 pub struct Streaming {
-    pub stream: Stream,
-    pub held: Held,
+    stream: Stream,
+    held: Held,
+    ended: bool,
+}
+
+impl Streaming {
+    pub fn new(stream: Stream, held: Held) -> Self {
+        Self { stream, held, ended: false }
+    }
+}
+
+impl Drop for Streaming {
+    /// Whatever stopped it before its end (a stall, a drain that is over, a failure): nobody may take it for whole.
+    fn drop(&mut self) {
+        if let (false, Some(Connection(head))) = (self.ended, &self.held.connection) {
+            head.abort();
+        }
+    }
 }
 
 impl HttpBody for Streaming {
@@ -96,9 +110,7 @@ impl HttpBody for Streaming {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let this = self.get_mut();
         let next = this.stream.poll_next(cx);
-        if let (Poll::Ready(Some(Err(Aborted))), Some(Connection(head))) = (&next, &this.held.connection) {
-            head.abort();
-        }
+        this.ended |= matches!(next, Poll::Ready(None));
         next.map(|next| next.map(|bytes| bytes.map(Frame::data).map_err(|Aborted| Broken)))
     }
 }

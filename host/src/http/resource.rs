@@ -9,7 +9,8 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::{
-    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::Response;
@@ -29,6 +30,12 @@ use crate::mcp::{Aborted, NEWEST, Outlet, Stream};
 /// Nothing that a browser could do with a resource but show it.
 const SANDBOX: &str = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'";
 
+/// Keeps pages of other origins from embedding what is served here.
+const CORP: &str = "cross-origin-resource-policy";
+
+/// Bytes of a resource's URI, which is kept as long as it is read.
+const URI_BYTES_MAX: usize = 8 << 10;
+
 /// Answers GET and HEAD.
 pub async fn get(desk: &Desk, agent: &str, request: Request) -> Response {
     let (request, _) = request.into_parts();
@@ -45,11 +52,15 @@ pub async fn get(desk: &Desk, agent: &str, request: Request) -> Response {
     let Some(agent) = app.agents.get(agent) else {
         return plain(app.mcp.refuse(StatusCode::NOT_FOUND, "there is no such agent"), page);
     };
-    let place = match app.mcp.stream_place(&principal) {
+    if uri.len() > URI_BYTES_MAX {
+        return plain(app.mcp.refuse(StatusCode::URI_TOO_LONG, "the resource's name is too long"), page);
+    }
+    let place = match app.in_flight.take(&principal) {
         Ok(place) => place,
-        Err(reply) => return closing(reply, page),
+        Err(full) => return closing(app.mcp.refuse_full(&full), page),
     };
-    let whole = match Whole::open(agent, &principal, &uri).await {
+    let head_only = request.method == Method::HEAD;
+    let whole = match Whole::open(agent, &principal, &uri, if head_only { 1 } else { u64::MAX }).await {
         Ok(whole) => whole,
         Err(failure) => return plain(app.mcp.refuse_read(failure, agent, &uri), page),
     };
@@ -57,8 +68,9 @@ pub async fn get(desk: &Desk, agent: &str, request: Request) -> Response {
         return plain(app.mcp.refuse_long(agent, whole.head.size.unwrap_or_default()), page);
     }
     let held = Held { connection: request.extensions.get::<Connection>().cloned(), place: Some(Arc::new(place)) };
-    let mut response = match whole.part(&request.headers).await {
-        Ok(part) => part.respond(request.method == Method::HEAD, held, desk),
+    // Ranges are for GET alone (RFC 9110, 14.2).
+    let mut response = match whole.part(&request.headers, !head_only).await {
+        Ok(part) => part.respond(head_only, held, desk),
         Err(failure) => plain(app.mcp.refuse_read(failure, agent, &uri), None),
     };
     if let Some(page) = page {
@@ -110,9 +122,9 @@ async fn begin(
 }
 
 impl<'a> Whole<'a> {
-    async fn open(agent: &'a Arc<Agent>, principal: &Principal, uri: &'a str) -> Result<Self, Failure> {
+    async fn open(agent: &'a Arc<Agent>, principal: &Principal, uri: &'a str, bytes: u64) -> Result<Self, Failure> {
         let by = Arc::new(Caller::new(principal.name.clone(), NEWEST));
-        let plan = |offset| Plan { offset, bytes: u64::MAX, use_as: Use::Raw };
+        let plan = |offset| Plan { offset, bytes, use_as: Use::Raw };
         let (begun, seeks) = match begin(agent, &by, uri, plan(Some(0))).await {
             // It cannot seek, or cannot be read at all: a plain start will tell.
             Err(Failure::Answered(Error::InvalidInput(_))) => (begin(agent, &by, uri, plan(None)).await?, false),
@@ -124,12 +136,12 @@ impl<'a> Whole<'a> {
     }
 
     /// What the request's conditions and ranges leave of it.
-    async fn part(self, headers: &HeaderMap) -> Result<Part, Failure> {
+    async fn part(self, headers: &HeaderMap, ranges: bool) -> Result<Part, Failure> {
         let Self { agent, by, uri, head, etag, seeks, read, first } = self;
         let size = head.size;
         let whole =
             |head, etag, read| Part { status: StatusCode::OK, head, etag, seeks, range: None, length: size, read };
-        let status = match range::asked(headers, etag.as_ref(), size.filter(|_| seeks)) {
+        let status = match range::asked(headers, etag.as_ref(), size.filter(|_| seeks && ranges)) {
             Asked::Whole => return Ok(whole(head, etag, Some((read, first)))),
             Asked::Unchanged => StatusCode::NOT_MODIFIED,
             Asked::Changed => StatusCode::PRECONDITION_FAILED,
@@ -162,9 +174,10 @@ impl Part {
             Some((read, first)) if !head_only => {
                 let bytes_max = desk.app.mcp.stream_bytes_max();
                 let stream = Stream::new(desk.app.mcp.streams_account(), move |outlet| async move {
+                    let length = Length { bytes: length, is_all: status == StatusCode::OK };
                     send(&outlet, read, first, length, bytes_max).await
                 });
-                Body::new(Streaming { stream, held })
+                Body::new(Streaming::new(stream, held))
             }
             _ => Body::empty(),
         };
@@ -175,6 +188,8 @@ impl Part {
         headers.insert(ACCEPT_RANGES, HeaderValue::from_static(if seeks { "bytes" } else { "none" }));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(SANDBOX));
+        headers.insert(CORP, HeaderValue::from_static("same-origin"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
         let length = length.filter(|_| status.is_success()).map(|length| (CONTENT_LENGTH, length.into()));
         let etag = etag.map(|etag| (ETAG, etag));
         let range = range.map(|range| (CONTENT_RANGE, range));
@@ -183,22 +198,29 @@ impl Part {
     }
 }
 
-/// Sends `length` bytes, or all there are; a resource that turns out shorter or longer than was said breaks off.
+/// Sends `length` bytes, or all there are. A whole resource that turns out shorter or longer than was said, or longer than
+/// any may be, breaks off before its last byte; of a range that begins in the middle only the length is known.
 async fn send(
     outlet: &Outlet,
     mut read: Read,
     first: Charged<Chunk>,
-    length: Option<u64>,
+    length: Length,
     bytes_max: u64,
 ) -> Result<(), Aborted> {
-    let mut left = length.unwrap_or(bytes_max);
+    let mut left = length.bytes.unwrap_or(bytes_max);
     let mut chunk = Some(first);
     while let Some(Charged { value, charge }) = chunk {
+        let (count, has_next) = (value.bytes.len() as u64, value.next.is_some());
         let bytes = Bytes::from_owner(Paid { bytes: value.bytes, _charge: charge });
-        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX).min(left);
-        left -= length;
-        outlet.send(bytes.slice(..usize::try_from(length).unwrap_or(bytes.len()))).await;
-        if left == 0 {
+        let is_beyond = count > left || (count == left && has_next);
+        if is_beyond && length.is_all {
+            tracing::warn!("a resource is longer than it may be, or than was said: it broke off");
+            return Err(Aborted);
+        }
+        let now = count.min(left);
+        left -= now;
+        outlet.send(bytes.slice(..usize::try_from(now).expect("no longer than a chunk"))).await;
+        if left == 0 || !has_next {
             break;
         }
         chunk = read.next().await.map_err(|failure| {
@@ -206,7 +228,16 @@ async fn send(
             Aborted
         })?;
     }
-    if length.is_some() && left > 0 { Err(Aborted) } else { Ok(()) }
+    if length.bytes.is_some() && left > 0 { Err(Aborted) } else { Ok(()) }
+}
+
+/// How much is to be sent.
+#[derive(Debug, Clone, Copy)]
+struct Length {
+    /// If it is known.
+    bytes: Option<u64>,
+    /// Whether that is all to the end of the resource.
+    is_all: bool,
 }
 
 /// Bytes of a chunk, with what pays for them.

@@ -23,6 +23,12 @@ use super::identify::Reach;
 use super::{App, Audience, health, post, reply, resource, status};
 use crate::mcp::Scope;
 
+/// Methods of MCP's own paths.
+const MCP_METHODS: &str = "POST, GET, DELETE, OPTIONS";
+
+/// Methods of the paths of streams of 2024-11-05.
+const STREAM_METHODS: &str = "GET, OPTIONS";
+
 /// Whether the connection a request came on has a regular seat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
@@ -72,11 +78,11 @@ async fn endpoint(desk: Desk, scope: Scope, request: Request) -> Response {
         Method::GET => {
             let service = desk.app.mcp.clone();
             let (parts, _) = request.into_parts();
-            post::open(&desk, &parts, |headers, principal| service.open_stream(&scope, headers, principal))
+            post::open(&desk, &parts, MCP_METHODS, |headers, principal| service.open_stream(&scope, headers, principal))
         }
-        Method::DELETE => post::end(&desk, &scope, &request.into_parts().0),
+        Method::DELETE => post::end(&desk, &scope, &request.into_parts().0, MCP_METHODS),
         Method::OPTIONS => desk.app.settings.gate.preflight(request.headers()),
-        _ => not_allowed(&desk, "MCP is served by POST, GET and DELETE", "POST, GET, DELETE, OPTIONS"),
+        _ => not_allowed(&desk, "MCP is served by POST, GET and DELETE", MCP_METHODS),
     }
 }
 
@@ -102,10 +108,10 @@ fn stream(desk: &Desk, scope: &Scope, messages: &str, request: Request) -> Respo
         Method::GET => {
             let service = desk.app.mcp.clone();
             let (parts, _) = request.into_parts();
-            post::open(desk, &parts, |_, principal| service.open_pair(scope, principal, messages))
+            post::open(desk, &parts, STREAM_METHODS, |_, principal| service.open_pair(scope, principal, messages))
         }
         Method::OPTIONS => desk.app.settings.gate.preflight(request.headers()),
-        _ => not_allowed(desk, "this path is a stream: GET it", "GET, OPTIONS"),
+        _ => not_allowed(desk, "this path is a stream: GET it", STREAM_METHODS),
     }
 }
 
