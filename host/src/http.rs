@@ -138,7 +138,11 @@ impl App {
             },
             limits,
             drain: self.settings.drain,
-            heads: self.settings.requests.clone(),
+            // Clients that hold all of theirs must not keep operators out.
+            heads: match audience {
+                Audience::Public => self.settings.requests.clone(),
+                Audience::Admin => self.settings.health.clone(),
+            },
         };
         let shutdown = async move {
             // An error means that nobody is left who could say stop, and so it is one.

@@ -130,7 +130,8 @@ impl Host {
         let loading = tokio::spawn(async move { agents.load().await });
         let service = self.service.clone();
         let tending = tokio::spawn(async move { service.tend().await });
-        http::serve(listeners, self.service, self.agents, self.http, shutdown).await;
+        http::serve(listeners, self.service.clone(), self.agents, self.http, shutdown).await;
+        self.service.end();
         // A compiling child ends with its task.
         loading.abort();
         tending.abort();

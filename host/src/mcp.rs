@@ -54,6 +54,7 @@ use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use stockade_ledger::{Account, Charge};
+use tokio::task::JoinSet;
 
 use crate::access::{Full, Place, Places, Principal};
 use crate::agent::{Agent, Agents, Failure};
@@ -149,7 +150,7 @@ impl Service {
             places: Places::new("streams", "streams", limits.streams),
             marks: mark::Marks::default(),
             modern: modern::State::new(limits.input_wait)?,
-            legacy: legacy::State::new(&agents, accounts, limits),
+            legacy: legacy::State::new(accounts, limits),
             limits,
             agents,
         })
@@ -164,10 +165,14 @@ impl Service {
         if accept == Accept::Events { reply.into_events(&self.streams) } else { reply }
     }
 
-    /// Ends every stream and session that waits for something to happen, so that the host can stop.
+    /// Ends every stream that waits for something to happen, so that the host can stop. What is being answered goes on.
     pub fn close(&self) {
         self.agents.changes().close();
-        self.legacy.close();
+    }
+
+    /// Ends every session, once nothing is served any more.
+    pub fn end(&self) {
+        self.legacy.end();
     }
 
     /// What clients keep open now.
@@ -176,9 +181,18 @@ impl Service {
         Open { sessions, streams, listeners: self.agents.changes().listeners() }
     }
 
-    /// Does what is due from time to time, for as long as it is polled.
-    pub async fn tend(&self) {
-        tokio::join!(self.agents.changes().run(), self.agents.poll(), self.legacy.tend());
+    /// Does what is due from time to time, for as long as it is polled. What fails does not take the rest with it.
+    pub async fn tend(self: &Arc<Self>) {
+        let mut loops = JoinSet::new();
+        let service = self.clone();
+        loops.spawn(async move { service.agents.changes().run().await });
+        let service = self.clone();
+        loops.spawn(async move { service.agents.poll().await });
+        let service = self.clone();
+        loops.spawn(async move { service.legacy.tend().await });
+        while let Some(ended) = loops.join_next().await {
+            tracing::error!(?ended, "what was to be done from time to time is done no more");
+        }
     }
 
     async fn run(self: &Arc<Self>, post: &Post, outlet: &Outlet) -> Reply {
@@ -227,15 +241,6 @@ impl Service {
     pub fn refuse_long(&self, agent: &Agent, size: u64) -> Reply {
         let agent = error::Agent { name: agent.name().into(), version: "".into() };
         self.fail(None, &Error::too_long(self.stream_bytes_max, size, &agent).with_status(StatusCode::BAD_GATEWAY))
-    }
-
-    /// A place among the streams.
-    ///
-    /// # Errors
-    ///
-    /// The refusal, when there is none.
-    pub fn stream_place(&self, principal: &Arc<Principal>) -> Result<Place, Reply> {
-        self.places.take(principal).map_err(|full| self.refuse_full(&full))
     }
 
     /// Bytes that a stream may have.

@@ -137,7 +137,7 @@ fn a_status_is_a_table() {
          "broken":0,"memoryPeakBytes":0,"cpuTotalMs":0}]}"#;
     let table = status::table(answer).expect("an answer");
     for line in [
-        "stockade 1.2.3",
+        "stockade 1.2.3, 2 sessions, 1 streams",
         "agent  version  standing  calls  stopped  refused  broken  peak",
         "files  0.1.0    ready     12     3        0        0       2M",
         "a is refused: no[2Jgood",

@@ -371,7 +371,7 @@ fn nested(names: &[String]) -> BTreeMap<String, BTreeMap<String, Empty>> {
 }
 
 /// The beginning of a client's own text, for a message.
-fn excerpt(text: &str) -> Cow<'_, str> {
+pub fn excerpt(text: &str) -> Cow<'_, str> {
     const BYTES_MAX: usize = 200;
     match text.len() {
         0..=BYTES_MAX => Cow::Borrowed(text),

@@ -172,6 +172,25 @@ impl Stream {
         Self { first: None, bytes, source: Source::Here(Box::pin(make(outlet))) }
     }
 
+    /// The same stream, which breaks off as soon as `stop` is done.
+    pub fn until(mut self, account: &Account, stop: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self::new(account, move |outlet| async move {
+            let pass = async {
+                while let Some(bytes) = self.next().await {
+                    if !outlet.send(bytes?).await {
+                        return Err(Aborted);
+                    }
+                }
+                Ok(())
+            };
+            tokio::select! {
+                biased;
+                () = stop => Err(Aborted),
+                passed = pass => passed,
+            }
+        })
+    }
+
     /// The next bytes; `None` at the end. Nothing follows an error.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Aborted>>> {
         if let Some(first) = self.first.take() {

@@ -17,7 +17,7 @@ use super::events;
 use super::exchange::Outlet;
 use crate::agent::Caller;
 use crate::agent::contract::Level;
-use crate::agent::feedback::{Feedback, News, Wanted};
+use crate::agent::feedback::{Feedback, News, Wanted, severity};
 
 /// Bytes of a progress token, which is repeated with every news.
 const TOKEN_BYTES_MAX: usize = 1 << 10;
@@ -30,6 +30,7 @@ pub struct Follower<'a> {
     token: Option<&'a RawValue>,
     /// Who speaks, in log messages.
     logger: &'a str,
+    level: Option<Level>,
 }
 
 /// What a client asked to be told.
@@ -53,7 +54,7 @@ impl<'a> Follower<'a> {
         let wanted = Wanted { progress: token.is_some(), level, bytes };
         let feedback = Feedback::new(wanted, outlet.account());
         Arc::make_mut(caller).feedback = Some(feedback.clone());
-        Some(Self { outlet, feedback, token, logger })
+        Some(Self { outlet, feedback, token, logger, level })
     }
 
     /// Runs a call to its end, and tells what it says meanwhile.
@@ -96,6 +97,8 @@ impl<'a> Follower<'a> {
                 events::notice(account, "notifications/progress", Some(params)).ok()
             }
             News::Message(message) => logged(message.level, self.logger, &message.text),
+            // Who wants only worse to hear than a warning, or no messages at all, does not hear of this.
+            News::Dropped(_) if self.level.is_none_or(|level| severity(level) > severity(Level::Warning)) => None,
             News::Dropped(count) => logged(
                 Level::Warning,
                 "stockade",

@@ -30,7 +30,6 @@ use super::modern::RequestMeta;
 use super::reply::Reply;
 use super::{Asked, Endpoint, Post, Scope, Service, headers, request, version};
 use crate::access::Principal;
-use crate::agent::Agents;
 use crate::manifest::Transports;
 use crate::memory::Accounts;
 use asking::Asking;
@@ -48,12 +47,12 @@ pub struct State {
 }
 
 impl State {
-    pub fn new(_agents: &Agents, accounts: &Accounts, limits: Transports) -> Self {
+    pub fn new(accounts: &Accounts, limits: Transports) -> Self {
         Self { sessions: Sessions::new(accounts.sessions.clone(), limits), asking: Asking::new(limits) }
     }
 
     /// Ends all sessions.
-    pub fn close(&self) {
+    pub fn end(&self) {
         self.sessions.clear();
     }
 
@@ -124,6 +123,13 @@ pub async fn serve(
     serving::serve(service, post, endpoint, meta, session.as_ref(), version, asked).await
 }
 
+/// The revision that a header names, for what says it nowhere else.
+fn named_version(headers: &HeaderMap) -> Result<Option<&'static str>, Error> {
+    let Some(said) = headers::value(headers, &headers::VERSION)? else { return Ok(None) };
+    let known = version::SUPPORTED.into_iter().find(|known| *known == said);
+    known.map(Some).ok_or_else(|| Error::unsupported_version(said))
+}
+
 /// Takes a client's notification. Those of other eras, and those we do not know, change nothing.
 pub fn notified(service: &Arc<Service>, post: &Post, method: &str, params: Option<&RawValue>) -> Reply {
     #[derive(Deserialize)]
@@ -132,7 +138,12 @@ pub fn notified(service: &Arc<Service>, post: &Post, method: &str, params: Optio
         #[serde(borrow)]
         request_id: &'a RawValue,
     }
-    let session = match service.enter(post) {
+    let session = named_version(&post.headers).and_then(|said| match said {
+        // That revision has no sessions, and its servers do not look at their header.
+        Some(version::MODERN) => Ok(None),
+        _ => service.enter(post),
+    });
+    let session = match session {
         Ok(session) => session,
         Err(error) => return service.fail(None, &error),
     };
@@ -173,8 +184,11 @@ impl Service {
 
     /// Ends the session that a DELETE names (2025-11-25, transports).
     pub fn end_session(&self, scope: &Scope, headers: &HeaderMap, principal: &Arc<Principal>) -> Reply {
-        let ended = session_key(headers).and_then(|key| {
-            let key = key.ok_or_else(Error::session_required)?;
+        let ended = named_version(headers).and_then(|said| {
+            let key = match (said, session_key(headers)?) {
+                (Some(version::MODERN), _) => return Err(Error::no_stream()),
+                (_, key) => key.ok_or_else(Error::session_required)?,
+            };
             let ended = self.legacy.sessions.end(key, principal, scope);
             if ended { Ok(()) } else { Err(Error::no_session()) }
         });
@@ -197,6 +211,8 @@ impl From<NoSession> for Error {
         match none {
             NoSession::Unknown => Self::no_session(),
             NoSession::Full(full) => Self::full(&full),
+            NoSession::Unpaid(refusal) => Self::unpaid(&refusal),
+            NoSession::Nameless => Self::internal("the system gives no random bytes"),
         }
     }
 }

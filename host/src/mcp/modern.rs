@@ -135,7 +135,7 @@ pub async fn serve(
     headers::check_name(&post.headers, &request)?;
     let round = Round::of(&request, method, &post.principal);
     if let Some(round) = &round {
-        let (answers, state) = round.returned(&service.modern.seal, params)?;
+        let (answers, state) = round.returned(&call, params)?;
         let caller = Arc::make_mut(&mut call.caller);
         (caller.answers, caller.state) = (answers, state);
     }

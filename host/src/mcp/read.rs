@@ -17,7 +17,6 @@ use super::put;
 use super::server::Meta;
 use super::stream::{PieceError, StringWriter};
 use super::version::Era;
-use crate::access::Place;
 use crate::agent::contract::{Cache, CacheScope, Chunk, Form, Head};
 use crate::agent::{Charged, Failure, Plan, Read};
 
@@ -56,9 +55,8 @@ pub async fn answer(call: &Call<'_>, shown: &str) -> Result<Answer, Error> {
         drop(piece);
         chunk = read.next().await.map_err(failed)?;
         if chunk.is_some() && buffer.len() >= COLLECTED_BYTES {
-            let place = call.service.places.take(call.principal).map_err(|full| Error::full(&full))?;
             let tail = tail(call).map_err(overflow)?;
-            let rest = Rest { text, read, chunk, tail, _place: place };
+            let rest = Rest { text, read, chunk, tail };
             return Ok(Answer::Stream(stream(call, buffer, rest, target)));
         }
     }
@@ -112,7 +110,6 @@ struct Rest {
     read: Read,
     chunk: Option<Charged<Chunk>>,
     tail: Buffer,
-    _place: Place,
 }
 
 fn stream(call: &Call<'_>, begun: Buffer, rest: Rest, target: Target) -> Stream {

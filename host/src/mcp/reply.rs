@@ -16,6 +16,8 @@ pub struct Reply {
     pub retry_after: Option<Duration>,
     /// The session that begins with this reply (`Mcp-Session-Id`).
     pub session: Option<HeaderValue>,
+    /// It may last, and has a place of its own among the streams.
+    pub lasting: bool,
     pub body: Body,
 }
 
@@ -46,6 +48,11 @@ impl Reply {
         Self::new(StatusCode::OK, Body::Events(stream))
     }
 
+    /// Events for as long as the client listens.
+    pub fn lasting(stream: Stream) -> Self {
+        Self { lasting: true, ..Self::events(stream) }
+    }
+
     /// Nothing but a status.
     pub fn empty(status: StatusCode) -> Self {
         Self::new(status, Body::Whole(Bytes::new()))
@@ -62,16 +69,16 @@ impl Reply {
         if self.status != StatusCode::OK || is_whole || matches!(self.body, Body::Events(_)) {
             return self;
         }
-        let Self { status, retry_after, session, body } = self;
+        let Self { status, retry_after, session, lasting, body } = self;
         let stream =
             Stream::new(
                 account,
                 move |outlet| async move { events::write_reply(&outlet, Self::new(status, body)).await },
             );
-        Self { status, retry_after, session, body: Body::Events(stream) }
+        Self { status, retry_after, session, lasting, body: Body::Events(stream) }
     }
 
     fn new(status: StatusCode, body: Body) -> Self {
-        Self { status, retry_after: None, session: None, body }
+        Self { status, retry_after: None, session: None, lasting: false, body }
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::error::Error;
+use super::error::{self, Error};
 use super::json;
 use super::parse::Text;
 use crate::agent::Offer;
@@ -175,7 +175,8 @@ fn object<'a, T: Deserialize<'a>>(what: &str, text: &'a str) -> Result<T, Error>
     if !text.starts_with('{') {
         return Err(Error::invalid_params(format!("`{what}` must be an object")));
     }
-    serde_json::from_str(text).map_err(|e| Error::invalid_params(format!("invalid parameters: {e}")))
+    serde_json::from_str(text)
+        .map_err(|e| Error::invalid_params(format!("invalid parameters: {}", error::excerpt(&e.to_string()))))
 }
 
 /// An object of strings, as prompts and completions take their arguments.
@@ -190,7 +191,7 @@ pub fn strings(object: Option<&RawValue>) -> Result<Vec<(String, String)>, Error
         return Err(wrong(&format!(", at most {ARGUMENTS_MAX}")));
     }
     let arguments: BTreeMap<String, String> =
-        serde_json::from_str(object.get()).map_err(|e| wrong(&format!(": {e}")))?;
+        serde_json::from_str(object.get()).map_err(|e| wrong(&format!(": {}", error::excerpt(&e.to_string()))))?;
     Ok(arguments.into_iter().collect())
 }
 

@@ -20,10 +20,10 @@ impl Error {
         Self::new(StatusCode::BAD_REQUEST, code::INVALID_REQUEST, message)
     }
 
-    /// A GET outside of any session: there is nothing to hear of (and 2026-07-28 has no such stream at all).
+    /// A GET outside of any session, where there is nothing to hear of; or anything about sessions in 2026-07-28, which has
+    /// none.
     pub fn no_stream() -> Self {
-        let message =
-            "MCP is served by POST; a GET is for the stream of a session, named in the header `mcp-session-id`";
+        let message = "MCP is served by POST; GET and DELETE are for a session before 2026-07-28, named in the header `mcp-session-id`";
         Self::new(StatusCode::METHOD_NOT_ALLOWED, code::INVALID_REQUEST, message)
     }
 

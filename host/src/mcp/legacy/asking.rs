@@ -25,6 +25,7 @@ use crate::mcp::questions::{Question, Questions};
 pub struct Asking {
     places: Places,
     wait: Duration,
+    keep_alive: Duration,
     waiting: Mutex<HashMap<u128, Waiting>>,
 }
 
@@ -56,7 +57,7 @@ struct Asked<'a> {
 impl Asking {
     pub fn new(limits: Transports) -> Self {
         let places = Places::new("inputs", "questions", limits.inputs);
-        Self { places, wait: limits.input_wait, waiting: Mutex::default() }
+        Self { places, wait: limits.input_wait, keep_alive: limits.keep_alive, waiting: Mutex::default() }
     }
 
     /// Asks a client everything at once, and waits for all answers.
@@ -67,19 +68,21 @@ impl Asking {
         questions: &Questions<'_>,
         outlet: &Outlet,
     ) -> Result<Answers, Error> {
-        let mut asked = Vec::new();
-        for (key, question) in questions.iter() {
-            let waiting = self.wait_for(session, principal)?;
+        // All of them first: who is asked half of it answers for nothing.
+        let asked: Vec<_> = questions
+            .iter()
+            .map(|(key, question)| self.wait_for(session, principal).map(|waiting| (key, question, waiting)))
+            .collect::<Result<_, _>>()?;
+        for (_, question, waiting) in &asked {
             let request = Request { jsonrpc: "2.0", id: format!("{:032x}", waiting.id), question };
             let event = events::message(outlet.account(), &request);
             if !outlet.send(event.map_err(|overflow| Error::overflow(overflow, None))?).await {
-                return Err(Error::internal("the client that was asked is gone"));
+                return Err(gone());
             }
-            asked.push((key, waiting));
         }
         let mut answers = Answers { texts: Vec::new(), _charges: Vec::new() };
         let all = async {
-            for (key, mut waiting) in asked {
+            for (key, _, mut waiting) in asked {
                 // The sender is dropped only with the table, or when this wait is.
                 let answered = (&mut waiting.answer).await.ok().flatten();
                 let refused = || Error::internal(format!("the client refused to answer the question `{key}`"));
@@ -89,11 +92,22 @@ impl Asking {
             }
             Ok(())
         };
-        match tokio::time::timeout(self.wait, all).await {
-            Ok(done) => done.map(|()| answers),
-            Err(_) => {
+        tokio::select! {
+            done = all => done.map(|()| answers),
+            () = tokio::time::sleep(self.wait) => {
                 let seconds = self.wait.as_secs_f64();
                 Err(Error::internal(format!("no answer within the {seconds} s of `transports.input_wait`")))
+            }
+            () = self.keep_alive(outlet) => Err(gone()),
+        }
+    }
+
+    /// Says now and then that the stream is alive, while a person thinks; done when nobody listens any more.
+    async fn keep_alive(&self, outlet: &Outlet) {
+        loop {
+            tokio::time::sleep(self.keep_alive).await;
+            if !outlet.send(events::keep_alive()).await {
+                return;
             }
         }
     }
@@ -144,10 +158,14 @@ impl Drop for Asked<'_> {
     }
 }
 
+fn gone() -> Error {
+    Error::internal("the client that was asked is gone")
+}
+
 #[derive(Serialize)]
 struct Request<'a> {
     jsonrpc: &'static str,
     id: String,
     #[serde(flatten)]
-    question: Question<'a>,
+    question: &'a Question<'a>,
 }

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use http::StatusCode;
 use serde_json::value::RawValue;
 
+use super::named_version;
 use crate::mcp::buffer::{Buffer, Overflow};
 use crate::mcp::error::Error;
 use crate::mcp::parse::{self, Malformed, Message};
 use crate::mcp::reply::{Body, Reply};
-use crate::mcp::{Post, Service, headers, version};
+use crate::mcp::{Post, Service, version};
 
 /// Answers a batch.
 pub async fn batch(service: &Arc<Service>, post: &Post, messages: &[&RawValue]) -> Reply {
@@ -25,8 +26,7 @@ pub async fn batch(service: &Arc<Service>, post: &Post, messages: &[&RawValue]) 
 /// Revisions that came later have no batches.
 fn check(service: &Service, post: &Post) -> Result<(), Error> {
     let session = service.enter(post)?;
-    let header = headers::value(&post.headers, &headers::VERSION)?;
-    let version = session.map(|session| session.client.version).or(header);
+    let version = session.map(|session| session.client.version).or(named_version(&post.headers)?);
     if version.unwrap_or(version::WITHOUT_HEADER) <= version::NEWEST_WITH_BATCHES {
         return Ok(());
     }

@@ -7,8 +7,8 @@ use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::session::Entered;
-use super::session_key;
+use super::session::{Entered, OpenStream};
+use super::{named_version, session_key};
 use crate::access::Principal;
 use crate::agent::changes::Listener;
 use crate::mcp::call::Call;
@@ -16,7 +16,7 @@ use crate::mcp::error::Error;
 use crate::mcp::exchange::Stream;
 use crate::mcp::notices::{self, Audible, Own};
 use crate::mcp::reply::Reply;
-use crate::mcp::{Endpoint, Scope, Service, events, request};
+use crate::mcp::{Endpoint, Scope, Service, events, request, version};
 
 #[derive(Deserialize)]
 struct Params<'a> {
@@ -27,6 +27,10 @@ struct Params<'a> {
 /// `resources/subscribe`.
 pub async fn subscribe(call: &Call<'_>, session: &Entered, params: Option<&RawValue>) -> Result<(), Error> {
     let Params { uri: shown } = request::params(params)?;
+    let filter = call.service.limits.filter;
+    if shown.len() as u64 > filter {
+        return Err(Error::beyond("transports.filter", "bytes", filter, shown.len() as u64));
+    }
     let (target, uri) = call.located(&shown)?;
     let listener = listener(call.service, call.endpoint, session)?;
     let subscriptions = call.service.limits.subscriptions;
@@ -38,7 +42,9 @@ pub async fn subscribe(call: &Call<'_>, session: &Entered, params: Option<&RawVa
 pub fn unsubscribe(call: &Call<'_>, session: &Entered, params: Option<&RawValue>) -> Result<(), Error> {
     let Params { uri: shown } = request::params(params)?;
     let (target, uri) = call.located(&shown)?;
-    listener(call.service, call.endpoint, session)?.unwatch(&target.agent.topic(uri));
+    if let Some(listener) = session.known_listener() {
+        listener.unwatch(&target.agent.topic(uri));
+    }
     Ok(())
 }
 
@@ -55,28 +61,29 @@ impl Service {
     /// The stream of the session that a GET names (2025-11-25, transports). A second one takes the place of the first,
     /// whose client may be gone without a word.
     pub fn open_stream(self: &Arc<Self>, scope: &Scope, headers: &HeaderMap, principal: &Arc<Principal>) -> Reply {
-        let opened = session_key(headers).and_then(|key| match key {
-            Some(key) => Ok(self.legacy.sessions.enter(key, principal, scope)?),
-            None => Err(Error::no_stream()),
+        let opened = named_version(headers).and_then(|said| match (said, session_key(headers)?) {
+            (Some(version::MODERN), _) | (_, None) => Err(Error::no_stream()),
+            (_, Some(key)) => Ok(self.legacy.sessions.enter(key, principal, scope)?),
         });
         opened.and_then(|session| self.stream(scope, session)).unwrap_or_else(|error| self.fail(None, &error))
     }
 
     fn stream(self: &Arc<Self>, scope: &Scope, session: Entered) -> Result<Reply, Error> {
         let endpoint = self.endpoint(scope)?;
-        let place = self.places.take(&session.client.principal).map_err(|full| Error::full(&full))?;
         let listener = listener(self, &endpoint, &session)?;
+        let take = || self.places.take(&session.client.principal).map_err(|full| Error::full(&full));
+        let open = Open { stream: session.open_stream(take)?, session };
         let own: Own = endpoint.agent().map(|agent| agent.name().into());
-        let (keep_alive, ends_at) = (self.limits.keep_alive, session.ends_at());
-        Ok(Reply::events(Stream::new(&self.streams, move |outlet| async move {
-            let _place = place;
-            let open = Open::new(&session);
+        let (keep_alive, ends_at) = (self.limits.keep_alive, open.session.ends_at());
+        Ok(Reply::lasting(Stream::new(&self.streams, move |outlet| async move {
             // At once, so that the client sees that it is there.
             outlet.send(events::keep_alive()).await;
             tokio::select! {
+                biased;
+                // First: who is replaced must not take what its successor is to tell.
+                () = open.stream.replaced() => {}
                 told = notices::tell(&outlet, &listener, &own, None, keep_alive) => drop(told?),
-                () = open.replaced() => {}
-                () = tokio::time::sleep_until(ends_at) => session.end(),
+                () = tokio::time::sleep_until(ends_at) => open.session.end(),
             }
             Ok(())
         })))
@@ -84,23 +91,13 @@ impl Service {
 }
 
 /// The stream of a session, while it is open.
-struct Open<'a> {
-    session: &'a Entered,
-    ends: Arc<tokio::sync::Notify>,
+struct Open {
+    stream: OpenStream,
+    session: Entered,
 }
 
-impl<'a> Open<'a> {
-    fn new(session: &'a Entered) -> Self {
-        Self { session, ends: session.open_stream() }
-    }
-
-    async fn replaced(&self) {
-        self.ends.notified().await;
-    }
-}
-
-impl Drop for Open<'_> {
+impl Drop for Open {
     fn drop(&mut self) {
-        self.session.close_stream(&self.ends);
+        self.session.close_stream(&self.stream);
     }
 }

@@ -21,10 +21,13 @@ use crate::mcp::error::Error;
 use crate::mcp::exchange::{Aborted, Exchange, Outlet, Stream};
 use crate::mcp::notices::{self, Heard, Own};
 use crate::mcp::reply::{Body, Reply};
-use crate::mcp::{Post, Scope, Service, events, version};
+use crate::mcp::{Accept, Post, Scope, Service, events, version};
 
 /// Messages of one client that may wait to be begun.
 const MESSAGES_WAITING_MAX: usize = 16;
+
+/// Messages of one client that may be under way.
+const MESSAGES_RUNNING_MAX: usize = 64;
 
 /// Before the client has said which one it speaks.
 const REVISION: &str = version::OLDEST;
@@ -46,18 +49,18 @@ impl Service {
         let client =
             Client { principal: principal.clone(), scope: scope.clone(), version: REVISION, capabilities: "".into() };
         let key = self.legacy.sessions.begin(client)?;
-        let session = self.legacy.sessions.enter(key, &principal, &scope)?;
+        let session = Ending(self.legacy.sessions.enter(key, &principal, &scope)?);
         let (sender, posts) = mpsc::channel(MESSAGES_WAITING_MAX);
-        session.set_pair(sender);
-        let listener = listener(self, &endpoint, &session)?;
+        session.0.set_pair(sender);
+        let listener = listener(self, &endpoint, &session.0)?;
         let path = format!("{messages}?sessionId={}", key.name());
         let first = events::named(&self.streams, "endpoint", &path).map_err(|full| Error::overflow(full, None))?;
 
         let own: Own = endpoint.agent().map(|agent| agent.name().into());
         let service = self.clone();
-        Ok(Reply::events(Stream::new(&self.streams, move |outlet| async move {
+        Ok(Reply::lasting(Stream::new(&self.streams, move |outlet| async move {
             let _place = place;
-            let session = Ending(session);
+            let session = session;
             outlet.send(first).await;
             let turns: Turns = Arc::new(Mutex::new(outlet));
             let ends_at = session.0.ends_at();
@@ -76,6 +79,8 @@ impl Service {
             let messages = entered.pair().ok_or_else(Error::no_session)?;
             let name = HeaderValue::from_str(&key.name()).expect("hex digits can stand in a header");
             post.headers.insert(SESSION, name);
+            // Whatever the POST itself would take: its reply is an event.
+            post.accept = Accept::Either;
             messages.try_send(post).map_err(|error| match error {
                 TrySendError::Closed(_) => Error::no_session(),
                 TrySendError::Full(_) => {
@@ -105,21 +110,27 @@ async fn serve(service: &Arc<Service>, mut posts: mpsc::Receiver<Post>, turns: &
     let mut running = JoinSet::new();
     loop {
         tokio::select! {
-            post = posts.recv() => match post {
+            post = posts.recv(), if running.len() < MESSAGES_RUNNING_MAX => match post {
                 Some(post) => drop(running.spawn(answer(service.clone(), post, turns.clone()))),
                 None => return Ok(()),
             },
-            Some(done) = running.join_next() => done.unwrap_or(Ok(()))?,
+            // What panicked has perhaps written half of its reply.
+            Some(done) = running.join_next() => done.unwrap_or(Err(Aborted))?,
         }
     }
 }
 
 async fn answer(service: Arc<Service>, post: Post, turns: Turns) -> Result<(), Aborted> {
     let account = service.streams.clone();
+    // It is in flight until its reply has been written.
+    let _place = post.place.clone();
     let exchange = Exchange::new(&account, move |outlet| async move { service.run(&post, &outlet).await });
     let reply = exchange.reply().await;
-    let Body::Events(mut stream) = reply.body else {
-        return events::write_reply(&*turns.lock().await, reply).await;
+    let mut stream = match reply.body {
+        Body::Events(stream) => stream,
+        // A notification: nothing to say, and no turn to wait for.
+        Body::Whole(bytes) if bytes.is_empty() => return Ok(()),
+        _ => return events::write_reply(&*turns.lock().await, reply).await,
     };
     let mut turn = None;
     while let Some(bytes) = stream.next().await {

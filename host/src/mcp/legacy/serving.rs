@@ -8,13 +8,14 @@ use serde_json::value::RawValue;
 use super::asking::Answers;
 use super::hearing;
 use super::session::{Entered, NotRun};
-use crate::agent::Caller;
+use crate::agent::contract::InputRequired;
+use crate::agent::{Caller, Charged};
 use crate::mcp::call::{Answer, Call};
 use crate::mcp::error::{Empty, Error};
 use crate::mcp::follow::{self, Follower, Wishes};
 use crate::mcp::modern::RequestMeta;
 use crate::mcp::questions::Questions;
-use crate::mcp::reply::Reply;
+use crate::mcp::reply::{Body, Reply};
 use crate::mcp::request::{self, Request};
 use crate::mcp::version::Era;
 use crate::mcp::{Asked, Endpoint, Post, Service};
@@ -98,12 +99,18 @@ async fn run(
     if let (Some(outlet), Request::CallTool { .. } | Request::GetPrompt { .. }) = (call.outlet, &request) {
         outlet.go_on_alone();
     }
-    tokio::select! {
+    let mut reply = tokio::select! {
         biased;
         // Nobody waits for an answer to what was cancelled.
-        () = running.cancelled() => Ok(Reply::cancelled()),
-        answer = answer(&mut call, meta, Some(session), asked.method, &request) => answer,
+        () = running.cancelled() => return Ok(Reply::cancelled()),
+        answer = answer(&mut call, meta, Some(session), asked.method, &request) => answer?,
+    };
+    if let Body::Stream(stream) = reply.body {
+        // It runs until its last byte, and can be cancelled until then.
+        let until_cancelled = async move { running.cancelled().await };
+        reply.body = Body::Stream(stream.until(&call.service.streams, until_cancelled));
     }
+    Ok(reply)
 }
 
 /// Asks an agent, and the client for whatever the agent wants to know first.
@@ -119,19 +126,19 @@ async fn answer(
     let queue = call.service.limits.queue;
     let follower = Follower::new(wishes, call.outlet, logger, queue, &mut call.caller);
     // Held as long as the agent is called with them.
-    let mut _paid: Option<Answers> = None;
+    let mut _paid: Option<(Answers, Box<Charged<InputRequired>>)> = None;
     for _ in 0..ROUNDS_MAX {
         let answer = match &follower {
             Some(follower) => follower.follow(call.dispatch(method, request)).await?,
             None => call.dispatch(method, request).await?,
         };
-        let (target, asked) = match answer {
+        let (target, mut asked) = match answer {
             Answer::Whole(buffer) => return Ok(Reply::json(buffer.into_bytes())),
             Answer::Stream(stream) => return Ok(Reply::stream(stream)),
             Answer::Asks(target, asked) => (target, asked),
         };
         let questions = Questions::new(&asked.value, &call.caller.capabilities, &target)?;
-        let answers = match (session, call.outlet) {
+        let mut answers = match (session, call.outlet) {
             (Some(session), Some(outlet)) => {
                 let asking = &call.service.legacy.asking;
                 asking.ask(session.key(), call.principal, &questions, outlet).await?
@@ -140,9 +147,9 @@ async fn answer(
         };
         drop(questions);
         let caller = Arc::make_mut(&mut call.caller);
-        caller.answers.clone_from(&answers.texts);
-        caller.state = asked.value.state.clone();
-        _paid = Some(answers);
+        caller.answers = std::mem::take(&mut answers.texts);
+        caller.state = asked.value.state.take();
+        _paid = Some((answers, asked));
     }
     Err(Error::internal(format!("the agent asked more than {ROUNDS_MAX} times")))
 }

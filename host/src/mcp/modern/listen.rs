@@ -110,7 +110,7 @@ pub async fn open(call: &Call<'_>, params: Option<&RawValue>) -> Result<Reply, E
 
     let (id, keep_alive) = (call.id.to_owned(), service.limits.keep_alive);
     let own: notices::Own = call.endpoint.agent().map(|agent| agent.name().into());
-    Ok(Reply::events(Stream::new(&service.streams, move |outlet| async move {
+    Ok(Reply::lasting(Stream::new(&service.streams, move |outlet| async move {
         let _place = place;
         let subscription = Subscription { id: &id };
         outlet.send(first).await;

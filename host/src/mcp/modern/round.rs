@@ -1,7 +1,7 @@
 //! One round of a request that an agent answers with questions (MCP 2026-07-28, multi round-trip requests).
 //!
 //! The host keeps nothing between rounds: the client sends the whole request again, with answers, and with the state that
-//! the agent wants to have back.
+//! the agent wants to have back. A state goes back only to the same component, for the same request, of the same principal.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
-use super::seal::{Bond, Broken, Seal};
+use super::seal::{Bond, Broken};
 use crate::access::Principal;
 use crate::agent::contract::InputRequired;
 use crate::mcp::call::{Call, Target};
@@ -27,7 +27,18 @@ const ANSWERS_MAX: usize = 64;
 /// A request that may be answered with questions.
 pub struct Round<'a> {
     principal: &'a Arc<Principal>,
-    digest: [u8; 32],
+    method: &'a str,
+    kind: Kind,
+    /// As the client knows it: of a tool or a prompt, or a URI.
+    name: &'a str,
+    arguments: &'a str,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Tool,
+    Prompt,
+    Resource,
 }
 
 /// Key and JSON text of each answer.
@@ -35,29 +46,53 @@ type Answers = Vec<(String, String)>;
 
 impl<'a> Round<'a> {
     /// None for requests that are answered at once or not at all.
-    pub fn of(request: &Request, method: &str, principal: &'a Arc<Principal>) -> Option<Self> {
-        let (name, arguments) = match request {
-            Request::CallTool { name, arguments } => (name, *arguments),
-            Request::GetPrompt { name, arguments } => (name, arguments.map_or("", RawValue::get)),
-            Request::Read { uri } => (uri, ""),
+    pub fn of(request: &'a Request<'a>, method: &'a str, principal: &'a Arc<Principal>) -> Option<Self> {
+        let (kind, name, arguments) = match request {
+            Request::CallTool { name, arguments } => (Kind::Tool, name, *arguments),
+            Request::GetPrompt { name, arguments } => (Kind::Prompt, name, arguments.map_or("", RawValue::get)),
+            Request::Read { uri } => (Kind::Resource, uri, ""),
             Request::List(..) | Request::Complete(_) => return None,
         };
+        Some(Self { principal, method, kind, name, arguments })
+    }
+
+    /// Whom the request is about, and its own name for what is asked.
+    fn target(&self, call: &Call<'_>) -> Result<(Target, &'a str), Error> {
+        match self.kind {
+            Kind::Tool => call.named("tool", self.name),
+            Kind::Prompt => call.named("prompt", self.name),
+            Kind::Resource => call.located(self.name),
+        }
+    }
+
+    /// Of the request and the component that is to answer it: a newer one may understand by the same state something else.
+    fn digest(&self, target: &Target, own_name: &str) -> [u8; 32] {
         let mut hasher = Sha256::new();
-        for part in [method, name] {
+        for part in [target.agent.name(), &target.offer.digest, self.method, own_name] {
             hasher.update((part.len() as u64).to_be_bytes());
             hasher.update(part);
         }
         // A client may write the same arguments with other white space when it sends them again.
-        hash_without_space(arguments, &mut hasher);
-        Some(Self { principal, digest: hasher.finalize().into() })
+        hash_without_space(self.arguments, &mut hasher);
+        hasher.finalize().into()
     }
 
-    fn bond(&self) -> Bond<'_> {
-        Bond { principal: &self.principal.name, digest: &self.digest }
+    /// The agent's state, if it belongs to this request.
+    fn opened(&self, call: &Call<'_>, sealed: &str) -> Result<String, Error> {
+        let (target, own_name) = self.target(call)?;
+        let bond = Bond { principal: &self.principal.name, digest: &self.digest(&target, own_name) };
+        call.service.modern.seal.open(sealed, bond).map_err(|broken| {
+            Error::invalid_params(match broken {
+                Broken::Expired => "`requestState` is too old: send the request without it, and answer anew",
+                Broken::Foreign => {
+                    "`requestState` is not one that this host gave out for this request: send the request without it"
+                }
+            })
+        })
     }
 
     /// What the client brings back from an earlier round: answers, and the agent's state.
-    pub fn returned(&self, seal: &Seal, params: Option<&RawValue>) -> Result<(Answers, Option<String>), Error> {
+    pub fn returned(&self, call: &Call<'_>, params: Option<&RawValue>) -> Result<(Answers, Option<String>), Error> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Returned<'a> {
@@ -67,15 +102,7 @@ impl<'a> Round<'a> {
             request_state: Option<Text<'a>>,
         }
         let Returned { input_responses, request_state } = request::params(params)?;
-        let state = request_state.map(|Text(sealed)| seal.open(&sealed, self.bond())).transpose();
-        let state = state.map_err(|broken| {
-            Error::invalid_params(match broken {
-                Broken::Expired => "`requestState` is too old: send the request without it, and answer anew",
-                Broken::Foreign => {
-                    "`requestState` is not one that this host gave out for this request: send the request without it"
-                }
-            })
-        })?;
+        let state = request_state.map(|Text(sealed)| self.opened(call, &sealed)).transpose()?;
         let mut answers = Vec::new();
         let is_object = input_responses.is_none_or(|responses| {
             json::for_each_member(responses, |key, answer| {
@@ -104,8 +131,12 @@ impl<'a> Round<'a> {
             meta: Meta<'a>,
         }
         let input_requests = Questions::new(asked, &call.caller.capabilities, target)?;
-        let seal = &call.service.modern.seal;
-        let sealed = asked.state.as_deref().map(|state| seal.close(state, self.bond())).transpose();
+        let sealed = asked.state.as_deref().map(|state| {
+            let (_, own_name) = self.target(call).map_err(|_| anyhow::anyhow!("the agent is gone"))?;
+            let bond = Bond { principal: &self.principal.name, digest: &self.digest(target, own_name) };
+            call.service.modern.seal.close(state, bond)
+        });
+        let sealed = sealed.transpose();
         let request_state = sealed.map_err(|error| Error::internal(format!("cannot seal a state: {error}")))?;
         let asking = Asking { result_type: "input_required", input_requests, request_state, meta: call.meta() };
         let reply = call.reply(&asking).map_err(|overflow| Error::overflow(overflow, Some(&target.identity())))?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use stockade_ledger::{Ledger, Spec};
 
 use super::super::client::Client;
+use super::entered::RUNNING_MAX;
 use super::*;
 use crate::mcp::tests::TRANSPORTS;
 
