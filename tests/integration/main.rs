@@ -8,6 +8,7 @@ mod life;
 mod limits;
 mod load;
 mod reading;
+mod sessions;
 mod shipped;
 mod tidy;
 mod wire;
