@@ -10,5 +10,6 @@ mod load;
 mod reading;
 mod sessions;
 mod shipped;
+mod streams;
 mod tidy;
 mod wire;
