@@ -8,6 +8,7 @@ mod interop;
 mod life;
 mod limits;
 mod load;
+mod plain_reads;
 mod reading;
 mod sessions;
 mod shipped;
