@@ -1,6 +1,7 @@
 //! The one integration binary: the real host, real guests, real clients.
 
 mod access;
+mod asking;
 mod big_reads;
 mod crowd;
 mod hostile;
@@ -8,9 +9,11 @@ mod interop;
 mod life;
 mod limits;
 mod load;
+mod pair;
 mod plain_reads;
 mod reading;
 mod sessions;
+mod shares;
 mod shipped;
 mod streams;
 mod tidy;
