@@ -10,7 +10,7 @@ use stockade_tests::process::{Process, component, stockade_binary};
 use stockade_tests::{Client, TestHost};
 
 /// A manifest's table of tokens.
-fn tokens(named: &[(&str, &Token, &str)]) -> String {
+pub fn tokens(named: &[(&str, &Token, &str)]) -> String {
     let line = |(name, token, role): &(&str, &Token, &str)| {
         let sha256: String = token.sha256().iter().map(|byte| format!("{byte:02x}")).collect();
         format!("  {name}: {{ sha256: {sha256}, role: {role} }}\n")

@@ -1,13 +1,20 @@
 //! The one integration binary: the real host, real guests, real clients.
 
 mod access;
+mod asking;
+mod big_reads;
 mod crowd;
 mod hostile;
 mod interop;
 mod life;
 mod limits;
 mod load;
+mod pair;
+mod plain_reads;
 mod reading;
+mod sessions;
+mod shares;
 mod shipped;
+mod streams;
 mod tidy;
 mod wire;

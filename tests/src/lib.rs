@@ -5,8 +5,10 @@
 //! only a process has: memory, signals, exit codes.
 
 pub mod client;
+pub mod events;
 pub mod guests;
 pub mod interop;
+pub mod legacy;
 pub mod load;
 pub mod process;
 pub mod rmcp_client;
@@ -17,6 +19,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use stockade::agent::{Agent, Agents, Figures};
 use stockade::manifest::{Manifest, Overrides};
 use stockade::memory::Accounts;
@@ -25,6 +28,8 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 pub use client::{Answer, Client};
+pub use events::Events;
+pub use legacy::Session;
 
 /// How long a host may take to load its agents, compile bombs included, and to give everything back at its end.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -157,6 +162,46 @@ impl TestHost {
         std::fs::read_to_string(file).expect("the host wrote it").trim().to_owned()
     }
 
+    /// What the host tells its operator.
+    pub async fn status(&self) -> Value {
+        let asked = reqwest::Client::new().get(format!("http://{}/status", self.admin));
+        let reply = asked.bearer_auth(self.operator_token()).send().await.expect("the host answers");
+        serde_json::from_str(&reply.text().await.expect("a body")).expect("JSON")
+    }
+
+    /// Sessions, streams and listeners that clients keep open, as the host tells its operator.
+    pub async fn open(&self) -> [u64; 3] {
+        let status = self.status().await;
+        ["sessions", "streams", "listeners"].map(|what| status[what].as_u64().expect("a number"))
+    }
+
+    /// Waits until so many sessions, streams and listeners are open, and no more.
+    pub async fn eventually_open(&self, sessions: u64, streams: u64, listeners: u64) {
+        let wanted = [sessions, streams, listeners];
+        let mut open = self.open().await;
+        let deadline = Instant::now() + PATIENCE;
+        while open != wanted {
+            assert!(Instant::now() < deadline, "sessions, streams, listeners: {open:?}, not {wanted:?}");
+            tokio::task::yield_now().await;
+            open = self.open().await;
+        }
+    }
+
+    /// Waits until nothing is left of whatever clients have done.
+    pub async fn assert_nothing_remains(&self) {
+        self.eventually_open(0, 0, 0).await;
+        self.assert_empty(&EMPTY_AT_REST);
+        self.assert_empty(&EMPTY_AT_END);
+    }
+
+    /// Stops the host, whatever is still open.
+    pub fn stop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("the host does not panic").expect("the host ends well");
+        }
+    }
+
     /// Where a client of another make connects.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
@@ -206,9 +251,7 @@ impl Drop for TestHost {
             return; // the first failure is the one to read
         }
         self.assert_baseline();
-        drop(self.stop.take());
-        let thread = self.thread.take().expect("dropped once");
-        thread.join().expect("the host does not panic").expect("the host ends well");
+        self.stop();
         self.assert_baseline();
         self.assert_empty(&EMPTY_AT_END);
     }

@@ -123,6 +123,9 @@ async fn begin(
 
 impl<'a> Whole<'a> {
     async fn open(agent: &'a Arc<Agent>, principal: &Principal, uri: &'a str, bytes: u64) -> Result<Self, Failure> {
+        if agent.offer().is_ok_and(|offer| !offer.resources) {
+            return Err(Failure::Answered(Error::NotFound("this agent has none".into())));
+        }
         let by = Arc::new(Caller::new(principal.name.clone(), NEWEST));
         let plan = |offset| Plan { offset, bytes, use_as: Use::Raw };
         let (begun, seeks) = match begin(agent, &by, uri, plan(Some(0))).await {

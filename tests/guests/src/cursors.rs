@@ -20,10 +20,17 @@ pub const TRAPS: &[Trap] = &[
     Trap { name: "grow", read: |at, _| then(&at, || memory::grow()) },
     Trap { name: "spin", read: |_, _| time::spin() },
     Trap { name: "spin-second", read: |at, _| then(&at, || time::spin()) },
+    Trap { name: "late-failure", read: |at, max| late(&at, max, || Err(Error::Failed("the well is dry".into()))) },
+    Trap { name: "late-panic", read: |at, max| late(&at, max, || panic!("nothing is left to give")) },
+    Trap { name: "late-bad-utf8", read: |at, max| late(&at, max, || Ok(vec![b'a', 0xff, 0xfe])) },
 ];
 
 /// Within what the host copies, and absurd for a bookmark.
 const CURSOR_BYTES: usize = 1 << 20;
+
+/// What a resource gives before it goes wrong: more than the host collects before it begins to send.
+const EARLY_BYTES: usize = 128 << 10;
+const EARLY_CHUNK_BYTES: usize = 64 << 10;
 
 /// How many chunks the well-behaved resource has.
 const PIECES: u32 = 3;
@@ -71,6 +78,20 @@ fn giant_size(at: Position, _max: u32) -> Result<Chunk, Error> {
 /// One good chunk, and for the second one something that never comes back.
 fn then(at: &Position, attack: fn() -> !) -> Result<Chunk, Error> {
     if starts(at) { chunk(at, piece(), Some("2".into())) } else { attack() }
+}
+
+/// Good text for a while, and then the last bytes, or none. Counts the bytes in its cursor.
+fn late(at: &Position, max: u32, last: fn() -> Result<Vec<u8>, Error>) -> Result<Chunk, Error> {
+    let given = match at {
+        Position::Start => 0,
+        Position::Cursor(cursor) => cursor.parse().map_err(|_| Error::InvalidInput(format!("no chunk {cursor}")))?,
+        Position::Offset(_) => return Err(Error::InvalidInput("this resource cannot seek".into())),
+    };
+    if given >= EARLY_BYTES {
+        return chunk(at, last()?, None);
+    }
+    let bytes = (EARLY_BYTES - given).min(EARLY_CHUNK_BYTES).min(max as usize);
+    chunk(at, vec![b'x'; bytes], Some((given + bytes).to_string()))
 }
 
 /// A chunk with the head that its position calls for.

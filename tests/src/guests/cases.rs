@@ -74,6 +74,9 @@ pub const ALL: &[Case] = &[
     read("hostile:///grow", End::Stopped("memory")),
     read("hostile:///spin", End::OutOfTime),
     read("hostile:///spin-second", End::OutOfTime),
+    read("hostile:///late-failure", End::BrokenOff),
+    read("hostile:///late-panic", End::BrokenOff),
+    read("hostile:///late-bad-utf8", End::BrokenOff),
     // Lists.
     list("huge-page", End::Served),
     list("huge-names", End::Stopped("copies")),
