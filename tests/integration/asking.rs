@@ -16,7 +16,8 @@ const REMEMBERER: &str = "test_input_required_result_request_state";
 
 /// Parameters with the capabilities that the client declares.
 fn declaring(capabilities: Value, mut params: Value) -> Value {
-    params["_meta"] = json!({ "io.modelcontextprotocol/clientCapabilities": capabilities });
+    params["_meta"] = json!({});
+    params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = capabilities;
     params
 }
 
@@ -25,7 +26,9 @@ fn form() -> Value {
 }
 
 fn accepted(content: Value) -> Value {
-    json!({ "action": "accept", "content": content })
+    let mut answer = json!({ "action": "accept" });
+    answer["content"] = content;
+    answer
 }
 
 /// A call with what the client brings back from the round before.

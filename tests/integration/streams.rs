@@ -13,7 +13,9 @@ const EVERYTHING: &str = "agents: { everything: { component: '{agents}/everythin
 const LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 
 fn tool(name: &str, meta: Value) -> Value {
-    json!({ "name": name, "arguments": {}, "_meta": meta })
+    let mut params = json!({ "name": name, "arguments": {} });
+    params["_meta"] = meta;
+    params
 }
 
 /// The stream of a `subscriptions/listen`, and what of its filter is served.
@@ -378,7 +380,7 @@ async fn agents_that_come_are_announced() {
     assert!(host.handle("tables").offer().is_err(), "it is still being compiled");
     let announced = async {
         let mut seen = Vec::new();
-        while !host.handle("tables").offer().is_ok() || seen.len() < 2 {
+        while host.handle("tables").offer().is_err() || seen.len() < 2 {
             let message = events.message().await.expect("the stream goes on");
             seen.push(message["method"].as_str().expect("a notice").to_owned());
         }

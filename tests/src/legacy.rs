@@ -118,5 +118,7 @@ pub async fn initialize(client: &Client, version: &str, capabilities: Value) -> 
 
 /// A request as JSON-RPC has it.
 pub fn request(id: impl Into<Value>, method: &str, params: Value) -> Value {
-    json!({ "jsonrpc": "2.0", "id": id.into(), "method": method, "params": params })
+    let mut request = json!({ "jsonrpc": "2.0", "id": id.into(), "method": method });
+    request["params"] = params;
+    request
 }
