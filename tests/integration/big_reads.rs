@@ -197,7 +197,6 @@ async fn readers_that_stand_still_hold_no_instance() {
     for _ in 0..READERS {
         readers.push(stalled(&host, &request).await);
     }
-    host.eventually_open(0, READERS as u64, 0).await;
     assert!(eventually(|| host.used("guests") == 0 && host.used("copies") == 0), "no instance is kept");
     let [replies, streams, requests] = ["replies", "streams", "requests"].map(|account| host.used(account));
     println!("{READERS} readers that stand still: replies {replies}, streams {streams}, requests {requests}");
@@ -234,7 +233,7 @@ async fn a_reader_that_stands_still_for_too_long_is_left() {
         let request = ask("HTTP/1.1", "everything", "test://large/100000000", is_plain);
         let began = Instant::now();
         let reader = stalled(&host, &request).await;
-        host.eventually_open(0, 0, 0).await;
+        assert!(eventually(|| HOLDERS.iter().all(|account| host.used(account) == 0)), "it is left");
         assert!(began.elapsed() >= Duration::from_millis(500), "left after {:?}", began.elapsed());
         host.assert_baseline();
         let (came, _) = drained(reader).await;
@@ -245,7 +244,7 @@ async fn a_reader_that_stands_still_for_too_long_is_left() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_breaks_off_is_seen_to_break_off() {
     let host = TestHost::start("agents: { guests: { component: '{agents}/guests.wasm' } }");
-    let client = host.agent("guests");
+    let (client, token) = (host.agent("guests"), host.operator_token());
     for name in ["late-failure", "late-panic", "late-bad-utf8"] {
         let uri = format!("hostile:///{name}");
         let error = client.try_read(&uri).await.expect_err("the reply breaks off");
@@ -260,7 +259,10 @@ async fn what_breaks_off_is_seen_to_break_off() {
             let newer = stalled(&host, &ask("HTTP/1.1", "guests", &uri, *is_plain)).await;
             let (came, _) = drained(newer).await;
             assert!(!came.ends_with(b"0\r\n\r\n"), "{name}: the last chunk says that it is whole");
-            let older = stalled(&host, &ask("HTTP/1.0", "guests", &uri, *is_plain)).await;
+            let older = ask("HTTP/1.0", "guests", &uri, *is_plain);
+            // Only proxies speak it today, so nobody does without a token.
+            let older = older.replacen("\r\n", &format!("\r\nauthorization: Bearer {token}\r\n"), 1);
+            let older = stalled(&host, &older).await;
             let (came, end) = drained(older).await;
             let reset = end.map_err(|error| error.kind());
             assert_eq!(reset, Err(std::io::ErrorKind::ConnectionReset), "{name}: {} bytes, then", came.len());

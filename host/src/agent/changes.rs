@@ -112,6 +112,8 @@ impl Changes {
     pub fn listen(&self, interest: Interest, account: &Account) -> Result<Listener, Refusal> {
         let charge = account.charge(LISTENER_BYTES)?;
         let mut books = self.lock();
+        // What has changed before is no news to who comes now.
+        books.tell();
         let id = books.next_listener;
         books.next_listener += 1;
         let closed = books.closed;
@@ -341,7 +343,7 @@ impl Listener {
             Watched { listeners: BTreeSet::new(), dirty: false, changes: 0, poll }
         });
         watched.listeners.insert(self.id);
-        let changes = watched.changes;
+        let changes = watched.changes + u64::from(watched.dirty);
         let entry = listeners.get_mut(&self.id).expect("it was there a moment ago");
         entry.topics.push(Interested { topic, changes });
         Ok(())

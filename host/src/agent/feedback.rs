@@ -48,8 +48,6 @@ struct Heard {
 pub enum News {
     Progress(Progress),
     Message(Message),
-    /// So many messages found no room.
-    Dropped(u32),
 }
 
 /// How far a call has come.
@@ -137,6 +135,11 @@ impl Feedback {
         self.lock().take()
     }
 
+    /// Messages so far that found no room.
+    pub fn dropped(&self) -> u32 {
+        self.lock().dropped
+    }
+
     fn lock(&self) -> MutexGuard<'_, Heard> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -147,9 +150,6 @@ impl Heard {
     fn take(&mut self) -> Option<News> {
         if let Some(message) = self.messages.pop_front() {
             return Some(News::Message(message));
-        }
-        if self.dropped > 0 {
-            return Some(News::Dropped(std::mem::take(&mut self.dropped)));
         }
         self.progress.take().map(News::Progress)
     }

@@ -76,16 +76,14 @@ impl<'a> Follower<'a> {
                 self.outlet.send(event).await;
             }
         }
+        if let Some(event) = self.loss() {
+            self.outlet.send(event).await;
+        }
         result
     }
 
     /// None where there is no room for it: news are not worth a failure.
     fn event(&self, news: &News) -> Option<Bytes> {
-        let account = self.outlet.account();
-        let logged = |level, logger, data: &str| {
-            let params = LogParams { level: level_name(level), logger, data };
-            events::notice(account, "notifications/message", Some(params)).ok()
-        };
         match news {
             News::Progress(progress) => {
                 let params = ProgressParams {
@@ -94,19 +92,23 @@ impl<'a> Follower<'a> {
                     total: progress.total,
                     message: progress.message.as_deref(),
                 };
-                events::notice(account, "notifications/progress", Some(params)).ok()
+                events::notice(self.outlet.account(), "notifications/progress", Some(params)).ok()
             }
-            News::Message(message) => logged(message.level, self.logger, &message.text),
-            // Who wants only worse to hear than a warning, or no messages at all, does not hear of this.
-            News::Dropped(_) if self.level.is_none_or(|level| severity(level) > severity(Level::Warning)) => None,
-            News::Dropped(count) => logged(
-                Level::Warning,
-                "stockade",
-                &format!(
-                    "{count} messages were dropped: more than a call may log, or than the client has taken in time"
-                ),
-            ),
+            News::Message(message) => self.logged(message.level, self.logger, &message.text),
         }
+    }
+
+    /// Says at the end how many messages are missing, as severely as the client wants to hear of anything.
+    fn loss(&self) -> Option<Bytes> {
+        let (count, wanted) = (self.feedback.dropped(), self.level?);
+        let level = if severity(wanted) > severity(Level::Warning) { wanted } else { Level::Warning };
+        let why = "more than a call may log, or than the client has taken in time";
+        (count > 0).then(|| self.logged(level, "stockade", &format!("{count} messages were dropped: {why}")))?
+    }
+
+    fn logged(&self, level: Level, logger: &str, data: &str) -> Option<Bytes> {
+        let params = LogParams { level: level_name(level), logger, data };
+        events::notice(self.outlet.account(), "notifications/message", Some(params)).ok()
     }
 }
 

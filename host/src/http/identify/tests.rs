@@ -1,4 +1,4 @@
-use axum::http::Request;
+use axum::http::{Request, Version};
 
 use super::{Reach, Unauthorized, identify};
 use crate::access::{Access, Token};
@@ -26,7 +26,17 @@ impl Asker {
 
     /// Who is found; `TOKEN` in a header is the one that is known.
     fn found(&self, reach: Reach, uri: &str, headers: &[(&'static str, &str)]) -> Result<String, Unauthorized> {
-        let mut request = Request::get(uri);
+        self.found_in(Version::HTTP_11, reach, uri, headers)
+    }
+
+    fn found_in(
+        &self,
+        version: Version,
+        reach: Reach,
+        uri: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Result<String, Unauthorized> {
+        let mut request = Request::get(uri).version(version);
         for (name, value) in headers {
             request = request.header(*name, value.replace("TOKEN", &self.token));
         }
@@ -97,4 +107,12 @@ fn without_a_token_only_this_machine_may_call() {
     ] {
         assert_eq!(asker.found(Reach::Loopback, uri, hosts), Err(Unauthorized::Missing), "{uri} {hosts:?}");
     }
+}
+
+#[test]
+fn the_http_of_proxies_needs_a_token() {
+    let (asker, local) = (Asker::new(), [("host", "localhost"), ("authorization", "Bearer TOKEN")]);
+    let found = |headers| asker.found_in(Version::HTTP_10, Reach::Loopback, "/mcp", headers);
+    assert_eq!(found(&local[..1]), Err(Unauthorized::Missing));
+    assert_eq!(found(&local), Ok("ann".into()));
 }

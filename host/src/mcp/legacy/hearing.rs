@@ -70,9 +70,9 @@ impl Service {
 
     fn stream(self: &Arc<Self>, scope: &Scope, session: Entered) -> Result<Reply, Error> {
         let endpoint = self.endpoint(scope)?;
-        let listener = listener(self, &endpoint, &session)?;
         let take = || self.places.take(&session.client.principal).map_err(|full| Error::full(&full));
         let open = Open { stream: session.open_stream(take)?, session };
+        let listener = listener(self, &endpoint, &open.session)?;
         let own: Own = endpoint.agent().map(|agent| agent.name().into());
         let (keep_alive, ends_at) = (self.limits.keep_alive, open.session.ends_at());
         Ok(Reply::lasting(Stream::new(&self.streams, move |outlet| async move {
