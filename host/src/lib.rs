@@ -34,8 +34,14 @@
 //! |---|---|---|---|
 //! | a call's memories and tables | `guests` | `memory` of the agent | `hostile::*` |
 //! | results copied out of a guest | `copies` | `copies` of the agent | `hostile::*`, `limits::copies` |
-//! | chunks that wait for a reader | `replies` | two chunks of 256 KiB each | `reading::*` |
+//! | chunks that wait for a reader | `replies` | two chunks of 256 KiB each, and as base64 a third more | `big_reads::readers_that_stand_still_hold_no_instance` |
 //! | a reply being built or sent | `replies` | `http.reply` | `limits::a_reply_larger_than_it_may_be` |
+//! | a resource on its way | none at once | `http.stream_bytes_max`, `http.stream_stall` | `plain_reads::*`, `big_reads::*` |
+//! | a session | `sessions` | `transports.sessions`, `idle`, `lifetime` | `sessions::*` |
+//! | a listener and its subscriptions | `sessions`, `streams` | `transports.subscriptions`, `filter` | `streams::subscriptions_are_bounded_by_number_and_by_bytes` |
+//! | an event on its way, a stream | `streams` | one event; `transports.streams` | `streams::*` |
+//! | what a guest says while it runs | `streams` | `transports.queue`, 64 messages | `streams::messages_that_nobody_takes_are_dropped_and_counted` |
+//! | a question that waits, its answer | `requests` | `transports.inputs`, `input_wait` | `asking::questions_are_bounded_in_number_and_time` |
 //! | a request's body | `requests` | `http.body` | `limits::*` |
 //! | a waiting call | `queues` | `queue` of the agent | `limits::*` |
 //! | mapped code | `code` | `compile.loaded` | `limits::*` |

@@ -79,7 +79,7 @@ fn check(case: &Case, answer: &Answer) {
             assert!(answer.body["error"]["data"]["agent"].is_string(), "{}", told());
         }
         End::TooLarge => {
-            assert_eq!((answer.code(), &answer.limit()["limit"]), (-32051, &json!("stream")), "{}", told())
+            assert_eq!((answer.code(), &answer.limit()["limit"]), (-32051, &json!("stream")), "{}", told());
         }
         End::BrokenOff => unreachable!("what breaks off is no answer"),
         End::Answered => assert_eq!(answer.code(), -32602, "{}", told()),

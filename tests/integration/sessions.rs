@@ -29,7 +29,7 @@ fn endless_followed() -> Value {
 
 /// Keeps a reply open, unread, until the task is aborted.
 async fn hold<T>(_reply: T) {
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 async fn assert_unknown(session: &Session, what: &str) {

@@ -25,8 +25,8 @@ pub const STATE_BYTES_MAX: usize = 32 << 10;
 pub enum Failure {
     /// The agent answered with an error of the contract.
     Answered(contract::Error),
-    /// No failure: the agent wants to be asked again, with answers to these questions. Holds what it may and no more (see
-    /// [`QUESTIONS_MAX`]), and pays for it.
+    /// No failure: the agent wants to be asked again, with answers to these questions. Holds what it may, at most 16 of
+    /// them, and pays for it.
     Asks(Box<Charged<InputRequired>>),
     /// The host did not let the guest run: full, busy, in quarantine, or not loaded. Worth trying again when
     /// [`Limit::retry_after_ms`] is set.

@@ -19,7 +19,7 @@ use super::route::{Admission, Desk};
 use super::{App, body, gate};
 use crate::access::{Place, Principal};
 use crate::agent::Unit;
-use crate::mcp::{HostLimit, Post, Reply, Scope, amount};
+use crate::mcp::{Accept, HostLimit, Post, Reply, Scope, amount};
 
 /// When to come back if all places are taken.
 const RETRY_AFTER_MS: u64 = 1_000;
@@ -106,7 +106,7 @@ async fn receive(desk: &Desk, scope: Scope, request: Request) -> Result<(Post, g
     let (principal, page) = come_in(desk, &parts).map_err(|refused| *refused)?;
     let (accept, place) = match admit(app, &parts.headers, &principal) {
         Ok(admitted) => admitted,
-        Err(reply) => return Err(closing(reply, page)),
+        Err(reply) => return Err(closing(*reply, page)),
     };
     let bounds = body::Bounds { bytes: app.settings.limits.body, wait: app.settings.limits.body_wait };
     let received = match body::read(&parts.headers, body, bounds, &app.settings.requests).await {
@@ -128,14 +128,14 @@ fn own_headers(headers: &HeaderMap) -> HeaderMap {
 }
 
 /// Takes a place in flight, if the request could be one of ours at all.
-fn admit(app: &App, headers: &HeaderMap, principal: &Arc<Principal>) -> Result<(crate::mcp::Accept, Place), Reply> {
+fn admit(app: &App, headers: &HeaderMap, principal: &Arc<Principal>) -> Result<(Accept, Place), Box<Reply>> {
     if !is_json(headers) {
         let text = "the body must be JSON: send `content-type: application/json`";
-        return Err(app.mcp.refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, text));
+        return Err(app.mcp.refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, text).into());
     }
     let Some(accept) = accept::of_post(headers) else {
         let text = "the reply is JSON, or events: `accept` must allow application/json or text/event-stream";
-        return Err(app.mcp.refuse(StatusCode::NOT_ACCEPTABLE, text));
+        return Err(app.mcp.refuse(StatusCode::NOT_ACCEPTABLE, text).into());
     };
     let place = app.in_flight.take(principal).map_err(|full| app.mcp.refuse_full(&full))?;
     Ok((accept, place))

@@ -190,11 +190,15 @@ impl<S> Slab<S> {
         let Entry { before, behind, line, .. } = self.entries[place as usize];
         let line = &mut self.lines[line as usize];
         if before == NOBODY {
-            line.first = behind
+            line.first = behind;
         } else {
-            self.entries[before as usize].behind = behind
+            self.entries[before as usize].behind = behind;
         }
-        if behind == NOBODY { line.last = before } else { self.entries[behind as usize].before = before }
+        if behind == NOBODY {
+            line.last = before;
+        } else {
+            self.entries[behind as usize].before = before;
+        }
     }
 }
 
