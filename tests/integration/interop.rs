@@ -113,12 +113,9 @@ async fn the_inspector() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_inspector_that_goes_away() {
     let host = TestHost::start(EVERYTHING);
-    // The Inspector lists the tools before it calls one: only a call still runs a moment later.
-    let runs = || host.used("guests") > 0;
-    let sleeps = || {
-        let moment = || std::thread::sleep(Duration::from_millis(500));
-        eventually(|| runs() && (moment(), runs()).1)
-    };
+    // The Inspector lists the tools before it calls one, and a call is counted when it has ended.
+    let before = host.figures("everything").calls;
+    let sleeps = || eventually(|| host.figures("everything").calls > before && host.used("guests") > 0);
     if let Err(error) = inspector_that_goes_away(&host.url("/mcp/everything"), "", sleeps).await {
         panic!("{error:#}");
     }
