@@ -57,11 +57,11 @@ use stockade_ledger::{Account, Charge};
 use tokio::task::JoinSet;
 
 use crate::access::{Full, Place, Places, Principal};
-use crate::agent::{Agent, Agents, Failure};
+use crate::agent::{Agent, Agents, Caller, Failure};
 use crate::manifest::{HttpLimits, Transports};
 use crate::memory::Accounts;
 use buffer::{Buffer, Overflow};
-use call::{Endpoint, Target};
+use call::{Call, Endpoint, Target};
 use error::Error;
 pub use error::HostLimit;
 pub use exchange::{Aborted, Outlet, Stream};
@@ -69,6 +69,7 @@ pub use explain::amount;
 pub use legacy::SESSION;
 use parse::{Bounds, Malformed, Message, Parcel};
 pub use reply::{Body, Reply};
+use version::Era;
 pub use version::MODERN as NEWEST;
 
 /// What goes out when not even an error can be paid for.
@@ -269,11 +270,11 @@ impl Service {
         let endpoint = &self.endpoint(&post.scope)?;
         let meta = modern::RequestMeta::read(params)?;
         let header = headers::value(&post.headers, &headers::VERSION)?;
-        let asked = Asked { id, method, params, outlet };
+        let asked = Asked { service: self, post, endpoint, header, meta: &meta, id, method, params, outlet };
         if meta.is_modern(header, method) {
-            modern::serve(self, post, endpoint, &meta, header, &asked).await
+            modern::serve(&asked).await
         } else {
-            legacy::serve(self, post, endpoint, &meta, header, &asked).await.map_err(Error::on_legacy_wire)
+            legacy::serve(&asked).await.map_err(Error::on_legacy_wire)
         }
     }
 
@@ -315,10 +316,25 @@ impl Service {
 
 /// A request as it was read, and where news of it go.
 struct Asked<'a> {
+    service: &'a Arc<Service>,
+    post: &'a Post,
+    endpoint: &'a Endpoint,
+    /// `MCP-Protocol-Version`.
+    header: Option<&'a str>,
+    meta: &'a modern::RequestMeta<'a>,
     id: &'a RawValue,
     method: &'a str,
     params: Option<&'a RawValue>,
     outlet: Option<&'a Outlet>,
+}
+
+impl<'a> Asked<'a> {
+    /// The way to an agent, in the words of `era`.
+    fn call(&self, era: Era, caller: Caller) -> Call<'a> {
+        let &Self { service, endpoint, post, id, outlet, .. } = self;
+        let Post { principal, headers, .. } = post;
+        Call { service, endpoint, era, principal, caller: caller.into(), headers, id, outlet }
+    }
 }
 
 /// Writes `value` as JSON.

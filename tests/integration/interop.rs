@@ -2,7 +2,6 @@
 //! and are asked. And the official conformance suites.
 
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use stockade_tests::interop::{

@@ -28,7 +28,7 @@ use serde_json::value::RawValue;
 use super::error::Error;
 use super::modern::RequestMeta;
 use super::reply::Reply;
-use super::{Asked, Endpoint, Post, Scope, Service, headers, request, version};
+use super::{Asked, Post, Scope, Service, headers, request, version};
 use crate::access::Principal;
 use crate::manifest::Transports;
 use crate::memory::Accounts;
@@ -105,22 +105,16 @@ pub fn agreed(
 }
 
 /// Answers a request of this era.
-pub async fn serve(
-    service: &Arc<Service>,
-    post: &Post,
-    endpoint: &Endpoint,
-    meta: &RequestMeta<'_>,
-    header: Option<&str>,
-    asked: &Asked<'_>,
-) -> Result<Reply, Error> {
+pub async fn serve(asked: &Asked<'_>) -> Result<Reply, Error> {
+    let &Asked { service, post, meta, header, .. } = asked;
     if asked.method == "initialize" {
         version(meta, None, header, asked.method)?;
         let pair = service.enter(post).ok().flatten().filter(|session| session.pair().is_some());
-        return opening::initialize(service, post, endpoint, pair.as_ref(), asked);
+        return opening::initialize(pair.as_ref(), asked);
     }
     let session = service.enter(post)?;
     let version = version(meta, session.as_ref(), header, asked.method)?;
-    serving::serve(service, post, endpoint, meta, session.as_ref(), version, asked).await
+    serving::serve(session.as_ref(), version, asked).await
 }
 
 /// The revision that a header names, for what says it nowhere else.

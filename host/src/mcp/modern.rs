@@ -18,7 +18,7 @@ use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::call::{Answer, Call, Endpoint};
+use super::call::{Answer, Call};
 use super::error::Error;
 use super::follow::{self, Follower, Wishes};
 use super::parse::{Text, present};
@@ -26,7 +26,7 @@ use super::reply::Reply;
 use super::request::{self, Request};
 use super::server::{Capabilities, Implementation, Instructions, Meta};
 use super::version::{self, Era, MODERN, SUPPORTED};
-use super::{Asked, Post, Service, headers, json};
+use super::{Asked, headers, json};
 use crate::agent::Caller;
 use round::Round;
 use seal::Seal;
@@ -105,27 +105,11 @@ impl State {
 }
 
 /// Checks a request of this era, then answers it.
-pub async fn serve(
-    service: &Arc<Service>,
-    post: &Post,
-    endpoint: &Endpoint,
-    meta: &RequestMeta<'_>,
-    header: Option<&str>,
-    asked: &Asked<'_>,
-) -> Result<Reply, Error> {
-    let &Asked { id, method, params, outlet } = asked;
+pub async fn serve(asked: &Asked<'_>) -> Result<Reply, Error> {
+    let &Asked { post, header, meta, method, params, .. } = asked;
     let mut caller = Caller::new(post.principal.name.clone(), MODERN);
     caller.capabilities = capability_names(check(&post.headers, meta, header, method)?);
-    let mut call = Call {
-        service,
-        endpoint,
-        era: Era::Modern,
-        principal: &post.principal,
-        caller: caller.into(),
-        headers: &post.headers,
-        id,
-        outlet,
-    };
+    let mut call = asked.call(Era::Modern, caller);
     match method {
         "server/discover" => return discover(&call),
         "subscriptions/listen" => return listen::open(&call, params).await,

@@ -1,7 +1,6 @@
 //! `initialize`: a client says what it is, and is told who we are and the name of its session.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use http::HeaderValue;
 use serde::{Deserialize, Serialize};
@@ -10,13 +9,12 @@ use serde_json::value::RawValue;
 use super::client::Client;
 use super::session::Entered;
 use crate::agent::Caller;
-use crate::mcp::call::Call;
 use crate::mcp::error::Error;
 use crate::mcp::modern::capability_names;
 use crate::mcp::reply::Reply;
 use crate::mcp::server::{Capabilities, Implementation, Instructions};
 use crate::mcp::version::{self, Era};
-use crate::mcp::{Asked, Endpoint, Post, Service, json, request};
+use crate::mcp::{Asked, json, request};
 
 /// What a client says of itself.
 #[derive(Deserialize)]
@@ -49,17 +47,12 @@ pub fn read(params: Option<&RawValue>) -> Result<&'static str, Error> {
 }
 
 /// Begins a session; over the two paths of 2024-11-05 it has begun with the stream.
-pub fn initialize(
-    service: &Arc<Service>,
-    post: &Post,
-    endpoint: &Endpoint,
-    pair: Option<&Entered>,
-    asked: &Asked<'_>,
-) -> Result<Reply, Error> {
+pub fn initialize(pair: Option<&Entered>, asked: &Asked<'_>) -> Result<Reply, Error> {
+    let &Asked { service, post, .. } = asked;
     let params: InitializeParams = request::params(asked.params)?;
     let version = params.version();
     // The reply first: who cannot be answered needs no session.
-    let bytes = welcome(service, post, endpoint, version, asked.id)?;
+    let bytes = welcome(asked, version)?;
     let client = Client {
         principal: post.principal.clone(),
         scope: post.scope.clone(),
@@ -76,13 +69,7 @@ pub fn initialize(
 }
 
 /// The result of `initialize`.
-fn welcome(
-    service: &Arc<Service>,
-    post: &Post,
-    endpoint: &Endpoint,
-    version: &'static str,
-    id: &RawValue,
-) -> Result<bytes::Bytes, Error> {
+fn welcome(asked: &Asked<'_>, version: &'static str) -> Result<bytes::Bytes, Error> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Initialized<'a> {
@@ -92,16 +79,8 @@ fn welcome(
         #[serde(skip_serializing_if = "Instructions::is_empty")]
         instructions: Instructions<'a>,
     }
-    let call = Call {
-        service,
-        endpoint,
-        era: Era::Legacy,
-        principal: &post.principal,
-        caller: Caller::new(post.principal.name.clone(), version).into(),
-        headers: &post.headers,
-        id,
-        outlet: None,
-    };
+    let &Asked { post, endpoint, .. } = asked;
+    let call = asked.call(Era::Legacy, Caller::new(post.principal.name.clone(), version));
     let targets = &call.targets();
     let initialized = Initialized {
         protocol_version: version,

@@ -10,41 +10,23 @@ use super::hearing;
 use super::session::{Entered, NotRun};
 use crate::agent::contract::InputRequired;
 use crate::agent::{Caller, Charged};
+use crate::mcp::Asked;
 use crate::mcp::call::{Answer, Call};
 use crate::mcp::error::{Empty, Error};
 use crate::mcp::follow::{self, Follower, Wishes};
-use crate::mcp::modern::RequestMeta;
 use crate::mcp::questions::Questions;
 use crate::mcp::reply::{Body, Reply};
 use crate::mcp::request::{self, Request};
 use crate::mcp::version::Era;
-use crate::mcp::{Asked, Endpoint, Post, Service};
 
 /// Rounds of questions for one request; an agent that asks more will never be content.
 const ROUNDS_MAX: usize = 16;
 
 /// Answers a request.
-pub async fn serve(
-    service: &Arc<Service>,
-    post: &Post,
-    endpoint: &Endpoint,
-    meta: &RequestMeta<'_>,
-    session: Option<&Entered>,
-    version: &'static str,
-    asked: &Asked<'_>,
-) -> Result<Reply, Error> {
-    let mut caller = Caller::new(post.principal.name.clone(), version);
+pub async fn serve(session: Option<&Entered>, version: &'static str, asked: &Asked<'_>) -> Result<Reply, Error> {
+    let mut caller = Caller::new(asked.post.principal.name.clone(), version);
     caller.capabilities = session.map(|session| session.client.capability_names()).unwrap_or_default();
-    let call = Call {
-        service,
-        endpoint,
-        era: Era::Legacy,
-        principal: &post.principal,
-        caller: caller.into(),
-        headers: &post.headers,
-        id: asked.id,
-        outlet: asked.outlet,
-    };
+    let call = asked.call(Era::Legacy, caller);
     match (asked.method, session) {
         ("ping", _) => done(&call),
         ("logging/setLevel", Some(session)) => {
@@ -60,7 +42,7 @@ pub async fn serve(
             done(&call)
         }
         ("logging/setLevel" | "resources/subscribe" | "resources/unsubscribe", None) => Err(Error::session_required()),
-        _ => run(call, meta, session, asked).await,
+        _ => run(call, session, asked).await,
     }
 }
 
@@ -80,16 +62,11 @@ pub fn wanted_level(params: Option<&RawValue>) -> Result<crate::agent::contract:
 }
 
 /// Asks an agent, until it is done or the client cancels.
-async fn run(
-    mut call: Call<'_>,
-    meta: &RequestMeta<'_>,
-    session: Option<&Entered>,
-    asked: &Asked<'_>,
-) -> Result<Reply, Error> {
+async fn run(mut call: Call<'_>, session: Option<&Entered>, asked: &Asked<'_>) -> Result<Reply, Error> {
     let request = Request::parse(asked.method, asked.params)?;
     let request = request.ok_or_else(|| Error::method_not_found(asked.method))?;
     let Some(session) = session else {
-        return answer(&mut call, meta, None, asked.method, &request).await;
+        return answer(&mut call, None, asked, &request).await;
     };
     let running = session.run(asked.id.get()).map_err(|why| match why {
         NotRun::Doubled => Error::invalid_request("a request with this `id` is under way in this session"),
@@ -103,7 +80,7 @@ async fn run(
         biased;
         // Nobody waits for an answer to what was cancelled.
         () = running.cancelled() => return Ok(Reply::cancelled()),
-        answer = answer(&mut call, meta, Some(session), asked.method, &request) => answer?,
+        answer = answer(&mut call, Some(session), asked, &request) => answer?,
     };
     if let Body::Stream(stream) = reply.body {
         // It runs until its last byte, and can be cancelled until then.
@@ -116,12 +93,11 @@ async fn run(
 /// Asks an agent, and the client for whatever the agent wants to know first.
 async fn answer(
     call: &mut Call<'_>,
-    meta: &RequestMeta<'_>,
     session: Option<&Entered>,
-    method: &str,
+    asked: &Asked<'_>,
     request: &Request<'_>,
 ) -> Result<Reply, Error> {
-    let wishes = Wishes { token: follow::token(meta.progress_token)?, level: session.and_then(Entered::level) };
+    let wishes = Wishes { token: follow::token(asked.meta.progress_token)?, level: session.and_then(Entered::level) };
     let logger = call.endpoint.agent().map_or("stockade", |agent| agent.name());
     let queue = call.service.limits.queue;
     let follower = Follower::new(wishes, call.outlet, logger, queue, &mut call.caller);
@@ -129,15 +105,15 @@ async fn answer(
     let mut _paid: Option<(Answers, Box<Charged<InputRequired>>)> = None;
     for _ in 0..ROUNDS_MAX {
         let answer = match &follower {
-            Some(follower) => follower.follow(call.dispatch(method, request)).await?,
-            None => call.dispatch(method, request).await?,
+            Some(follower) => follower.follow(call.dispatch(asked.method, request)).await?,
+            None => call.dispatch(asked.method, request).await?,
         };
-        let (target, mut asked) = match answer {
+        let (target, mut wanted) = match answer {
             Answer::Whole(buffer) => return Ok(Reply::json(buffer.into_bytes())),
             Answer::Stream(stream) => return Ok(Reply::stream(stream)),
-            Answer::Asks(target, asked) => (target, asked),
+            Answer::Asks(target, wanted) => (target, wanted),
         };
-        let questions = Questions::new(&asked.value, &call.caller.capabilities, &target)?;
+        let questions = Questions::new(&wanted.value, &call.caller.capabilities, &target)?;
         let mut answers = match (session, call.outlet) {
             (Some(session), Some(outlet)) => {
                 let asking = &call.service.legacy.asking;
@@ -148,8 +124,8 @@ async fn answer(
         drop(questions);
         let caller = Arc::make_mut(&mut call.caller);
         caller.answers = std::mem::take(&mut answers.texts);
-        caller.state = asked.value.state.take();
-        _paid = Some((answers, asked));
+        caller.state = wanted.value.state.take();
+        _paid = Some((answers, wanted));
     }
     Err(Error::internal(format!("the agent asked more than {ROUNDS_MAX} times")))
 }
