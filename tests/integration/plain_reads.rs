@@ -3,7 +3,9 @@
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use stockade::access::Token;
-use stockade_tests::{Setup, TestHost};
+use stockade_tests::{Setup, TestHost, eventually};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::access::tokens;
 
@@ -223,4 +225,28 @@ async fn addresses_are_unpacked_once() {
         let reply = get(&host, &format!("files/resources?x=1&uri={query}&y=2"), &[]).await;
         assert_eq!(shown(reply, []).await, (200, [], name.into()), "{query}");
     }
+}
+
+/// Some of it, and the end, stand in the kernel when the host is done.
+const LONG_BYTES: usize = 2 << 20;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_sent_whole_is_not_taken_back() {
+    let setup = Setup::default();
+    setup.file("docs/long.bin", &[0; LONG_BYTES]);
+    setup.file("docs/empty.bin", b"");
+    let host = setup.start(FILES);
+    for (name, length) in [("long.bin", LONG_BYTES), ("empty.bin", 0)] {
+        let mut stream = TcpStream::connect(host.address).await.expect("the host accepts");
+        let path = format!("/agents/files/resources?uri=file:///docs/{name}");
+        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("it is sent");
+        stream.readable().await.expect("it begins");
+        assert!(eventually(|| host.used("replies") == 0 && host.used("requests") == 0), "all was given to the kernel");
+        let mut came = Vec::new();
+        stream.read_to_end(&mut came).await.expect("an end, and no reset");
+        let head = came.windows(4).position(|end| end == b"\r\n\r\n").expect("a head") + 4;
+        assert_eq!(came.len() - head, length, "{}", String::from_utf8_lossy(&came[..head]));
+    }
+    host.assert_nothing_remains().await;
 }

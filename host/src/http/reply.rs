@@ -39,8 +39,8 @@ pub fn response(reply: Reply, page: gate::Page, held: Held) -> Response {
     let (body, kind) = match body {
         mcp::Body::Whole(bytes) if bytes.is_empty() => (Body::empty(), None),
         mcp::Body::Whole(bytes) => (Body::from(keep(bytes, held.place)), Some("application/json")),
-        mcp::Body::Stream(stream) => (Body::new(Streaming::new(stream, held)), Some("application/json")),
-        mcp::Body::Events(stream) => (Body::new(Streaming::new(stream, held)), Some("text/event-stream")),
+        mcp::Body::Stream(stream) => (Body::new(Streaming::new(stream, held, None)), Some("application/json")),
+        mcp::Body::Events(stream) => (Body::new(Streaming::new(stream, held, None)), Some("text/event-stream")),
     };
     let mut response = Response::new(body);
     *response.status_mut() = status;
@@ -85,12 +85,15 @@ pub fn seconds(after: Duration) -> u64 {
 pub struct Streaming {
     stream: Stream,
     held: Held,
+    /// Bytes to come, where the head says how many there are. With the last of them it is whole, and nobody asks for more.
+    left: Option<u64>,
     ended: bool,
 }
 
 impl Streaming {
-    pub fn new(stream: Stream, held: Held) -> Self {
-        Self { stream, held, ended: false }
+    /// `length` is what the head promises as `Content-Length`, if it does.
+    pub fn new(stream: Stream, held: Held, length: Option<u64>) -> Self {
+        Self { stream, held, left: length, ended: length == Some(0) }
     }
 }
 
@@ -110,7 +113,14 @@ impl HttpBody for Streaming {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let this = self.get_mut();
         let next = this.stream.poll_next(cx);
-        this.ended |= matches!(next, Poll::Ready(None));
+        match &next {
+            Poll::Ready(None) => this.ended = true,
+            Poll::Ready(Some(Ok(bytes))) => {
+                this.left = this.left.map(|left| left.saturating_sub(bytes.len() as u64));
+                this.ended |= this.left == Some(0);
+            }
+            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
+        }
         next.map(|next| next.map(|bytes| bytes.map(Frame::data).map_err(|Aborted| Broken)))
     }
 }

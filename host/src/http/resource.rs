@@ -180,7 +180,7 @@ impl Part {
                     let length = Length { bytes: length, is_all: status == StatusCode::OK };
                     send(&outlet, read, first, length, bytes_max).await
                 });
-                Body::new(Streaming::new(stream, held))
+                Body::new(Streaming::new(stream, held, length))
             }
             _ => Body::empty(),
         };
