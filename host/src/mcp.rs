@@ -47,7 +47,9 @@ mod tools;
 mod version;
 mod view;
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -75,6 +77,9 @@ pub use version::MODERN as NEWEST;
 /// What goes out when not even an error can be paid for.
 const NO_ROOM: &[u8] =
     br#"{"jsonrpc":"2.0","error":{"code":-32050,"message":"the host has no memory left for a reply: try again"}}"#;
+
+/// Pause before something that failed begins again.
+const BEGIN_AGAIN: Duration = Duration::from_secs(1);
 
 /// Agents named in a message that says which there are.
 const NAMED_AGENTS_MAX: usize = 20;
@@ -184,16 +189,18 @@ impl Service {
 
     /// Does what is due from time to time, for as long as it is polled. What fails does not take the rest with it.
     pub async fn tend(self: &Arc<Self>) {
-        let mut loops = JoinSet::new();
-        let service = self.clone();
-        loops.spawn(async move { service.agents.changes().run().await });
-        let service = self.clone();
-        loops.spawn(async move { service.agents.poll().await });
-        let service = self.clone();
-        loops.spawn(async move { service.legacy.tend().await });
-        while let Some(ended) = loops.join_next().await {
-            tracing::error!(?ended, "what was to be done from time to time is done no more");
-        }
+        let with = |work: fn(Arc<Self>) -> Forever| move || work(self.clone());
+        tokio::join!(
+            unfailing(
+                "telling what has changed",
+                with(|host| Box::pin(async move { host.agents.changes().run().await }))
+            ),
+            unfailing(
+                "looking at subscribed resources",
+                with(|host| Box::pin(async move { host.agents.poll().await }))
+            ),
+            unfailing("ending idle sessions", with(|host| Box::pin(async move { host.legacy.tend().await }))),
+        );
     }
 
     async fn run(self: &Arc<Self>, post: &Post, outlet: &Outlet) -> Reply {
@@ -311,6 +318,21 @@ impl Service {
 
     fn buffer(&self) -> Buffer {
         Buffer::new(&self.replies, self.reply)
+    }
+}
+
+/// Something that is done for as long as the host runs.
+type Forever = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Does something for ever: what panics begins again.
+async fn unfailing(what: &str, work: impl Fn() -> Forever) {
+    loop {
+        // A set of one, so that it ends with this future.
+        let mut task = JoinSet::new();
+        task.spawn(work());
+        let done = task.join_next().await;
+        tracing::error!(what, ?done, "a fault of the host: it begins again; please report it");
+        tokio::time::sleep(BEGIN_AGAIN).await;
     }
 }
 

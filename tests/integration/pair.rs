@@ -19,6 +19,7 @@ const REVISION: &str = "2024-11-05";
 struct Pair {
     events: Events,
     messages: Client,
+    session: String,
 }
 
 impl Pair {
@@ -27,7 +28,8 @@ impl Pair {
         let Some(Piece::Event { name, data }) = events.piece().await else { panic!("the first event is missing") };
         assert_eq!(name, "endpoint", "{data}");
         assert!(data.starts_with(&format!("{}?sessionId=", path.replacen("/sse", "/messages", 1))), "{data}");
-        Self { events, messages: Client::new(host.address, &data) }
+        let (_, session) = data.split_once('=').expect("the name of a session");
+        Self { events, messages: Client::new(host.address, &data), session: session.to_owned() }
     }
 
     /// The same, and past its beginning.
@@ -148,7 +150,7 @@ async fn the_session_ends_with_the_stream() {
     assert!(eventually(|| host.used("guests") > 0), "the second runs");
     host.eventually_open(1, 1, 1).await;
 
-    let Pair { events, messages } = pair;
+    let Pair { events, messages, .. } = pair;
     drop(events);
     let began = std::time::Instant::now();
     host.assert_nothing_remains().await;
@@ -254,5 +256,33 @@ async fn batches_are_answered_together() {
     assert_eq!((refused.status, refused.code()), (400, -32600), "{}", refused.body);
     assert!(refused.message().contains("no batches"), "{}", refused.message());
     assert_eq!((session.end().await, newer.end().await), (204, 204));
+    host.assert_nothing_remains().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lasts_is_not_in_flight_and_there_is_one_stream() {
+    let host = TestHost::start(&format!("http: {{ in_flight: 1 }}\n{MANIFEST}"));
+    let mut pair = Pair::begun(&host, "/sse/everything").await;
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let listen =
+        request(1, "subscriptions/listen", json!({ "notifications": { "toolsListChanged": true }, "_meta": meta }));
+    let modern = [
+        ("content-type", "application/json"),
+        ("mcp-protocol-version", "2026-07-28"),
+        ("mcp-method", "subscriptions/listen"),
+    ];
+    let taken = pair.messages.raw(&modern, listen.to_string()).await.expect("an answer");
+    assert_eq!(taken.status, 202, "{}", taken.body);
+    let acknowledged = pair.events.message().await.expect("the stream goes on");
+    assert_eq!(acknowledged["method"], "notifications/subscriptions/acknowledged", "{acknowledged}");
+    pair.send(&request(2, "ping", json!({}))).await;
+    assert_eq!(pair.events.message().await.expect("a reply")["id"], 2);
+
+    let second = get(&host, "/mcp/everything", &[("mcp-session-id", &pair.session)]).await;
+    assert_eq!(second.status(), 405, "a second stream would take what is meant for the first");
+    drop(pair);
     host.assert_nothing_remains().await;
 }

@@ -170,9 +170,14 @@ impl Changes {
         self.lock().schedule.first().map(|(due, topic)| (topic.clone(), *due))
     }
 
-    /// Polls a topic later than it was due.
-    pub(super) fn postpone(&self, topic: &Topic, until: Instant) {
-        self.lock().schedule(topic, until);
+    /// Polls all topics of an agent that are due later than they were.
+    pub(super) fn postpone(&self, agent: &Arc<str>, now: Instant, until: Instant) {
+        let mut books = self.lock();
+        let due = books.schedule.iter().take_while(|(due, _)| *due <= now);
+        let late: Vec<Topic> = due.filter(|(_, topic)| topic.agent == *agent).map(|(_, topic)| topic.clone()).collect();
+        for topic in late {
+            books.schedule(&topic, until);
+        }
     }
 
     /// Waits until there is something new to poll.

@@ -125,6 +125,7 @@ impl Agent {
             small_chunks: 0,
             given: 0,
             guest_time: Duration::ZERO,
+            chunk_time: Duration::ZERO,
         };
         tokio::spawn(async move {
             tokio::select! {
@@ -163,8 +164,9 @@ struct Reading {
     small_chunks: u32,
     /// Bytes the client has taken.
     given: u64,
-    /// Wall clock of all guest calls so far.
+    /// Wall clock of the guest calls for them, and for the chunk that comes next.
     guest_time: Duration,
+    chunk_time: Duration,
 }
 
 /// How a stretch of reading ended.
@@ -271,7 +273,7 @@ impl Reading {
             }
             Err(failure) => return Err(failure),
         };
-        self.guest_time += cost.wall;
+        self.chunk_time = cost.wall;
         self.check(&chunk, bytes)?;
         let given = chunk.bytes.len() as u64;
         room.shrink(room.bytes() - self.plan.use_as.room(given));
@@ -281,7 +283,7 @@ impl Reading {
     }
 
     /// An agent that reads files does so on a thread that may wait for them, instead of switching threads twice for every
-    /// piece. A disk that never answers holds that thread and the agent's place, and nobody else's.
+    /// piece. There are as many such threads as requests may be in flight: one that a dead disk holds is nobody else's.
     fn thread(&self) -> Thread {
         if self.agent.spec().dirs.is_empty() { Thread::Shared } else { Thread::Own }
     }
@@ -326,17 +328,19 @@ impl Reading {
             let length = next.len();
             return Err(self.broke(format!("a cursor of {length} bytes; at most {CURSOR_BYTES_MAX} are allowed")));
         }
-        let time_max = GUEST_TIME_MAX + Duration::from_secs(self.given / BYTES_PER_SECOND_MIN);
-        if self.guest_time > time_max {
-            let seconds = time_max.as_secs();
-            return Err(self.broke(format!("more than {seconds} s of the agent's time for so many bytes")));
-        }
         Ok(())
     }
 
     /// Moves on to the cursor `next`, behind a chunk that was taken. The rules that only many chunks can break.
     fn go_on(&mut self, bytes: usize, next: String) -> Result<(), Failure> {
         self.given += bytes as u64;
+        // Not of chunks that were taken back: how often a client stalls is no fault of the agent's.
+        self.guest_time += self.chunk_time;
+        let time_max = GUEST_TIME_MAX + Duration::from_secs(self.given / BYTES_PER_SECOND_MIN);
+        if self.guest_time > time_max {
+            let seconds = time_max.as_secs();
+            return Err(self.broke(format!("more than {seconds} s of the agent's time for so many bytes")));
+        }
         if bytes < SMALL_CHUNK_BYTES {
             self.small_chunks += 1;
         }

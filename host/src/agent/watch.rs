@@ -100,7 +100,7 @@ impl Agents {
             }
             let began = Instant::now();
             if let Some(turn) = turns.get(&topic.agent).filter(|turn| **turn > began) {
-                self.changes().postpone(&topic, *turn);
+                self.changes().postpone(&topic.agent, began, *turn);
                 continue;
             }
             let found = match self.get(&topic.agent) {

@@ -31,6 +31,9 @@ pub(super) struct Options {
     data: Option<PathBuf>,
 }
 
+/// Threads that may wait for a disk on behalf of guests, besides those that read resources.
+const WAITING_THREADS: usize = 512;
+
 pub(super) fn serve(options: &Options) -> Result<(), Stop> {
     let overrides = Overrides {
         listen: options.listen,
@@ -48,7 +51,12 @@ pub(super) fn serve(options: &Options) -> Result<(), Stop> {
         Ok(Some(shortage)) => tracing::warn!("{shortage}"),
         Err(error) => tracing::warn!("{error:#}"),
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        // A read of files has a thread of its own: all of them together leave enough for what else may wait for a disk.
+        .max_blocking_threads(WAITING_THREADS + manifest.http.in_flight as usize)
+        .build()
+        .context("cannot start threads")?;
     let done = runtime.block_on(run(&manifest));
     // What still blocks now, such as a read from a dead network disk, must not keep the process alive.
     runtime.shutdown_background();

@@ -20,7 +20,8 @@ pub struct Transports {
     pub idle: Duration,
     /// Time after which a session ends in any case.
     pub lifetime: Duration,
-    /// Streams open at once: change notices, events, resources on their way.
+    /// Streams open at once that last: change notices, streams of sessions. A reply that ends by itself is one of
+    /// `http.in_flight`.
     pub streams: u32,
     /// Time after which a quiet stream says that it is still there.
     pub keep_alive: Duration,

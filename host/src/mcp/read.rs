@@ -57,7 +57,7 @@ pub async fn answer(call: &Call<'_>, shown: &str) -> Result<Answer, Error> {
         if chunk.is_some() && buffer.len() >= COLLECTED_BYTES {
             let tail = tail(call).map_err(overflow)?;
             let rest = Rest { text, read, chunk, tail };
-            return Ok(Answer::Stream(stream(call, buffer, rest, target)));
+            return Ok(Answer::Stream(stream(call, buffer, rest, target, shown)));
         }
     }
     if let Some(last) = text.writer.finish().map_err(|error| Broken::Text(error).into_error(call, shown, &agent))? {
@@ -112,12 +112,13 @@ struct Rest {
     tail: Buffer,
 }
 
-fn stream(call: &Call<'_>, begun: Buffer, rest: Rest, target: Target) -> Stream {
+fn stream(call: &Call<'_>, begun: Buffer, rest: Rest, target: Target, shown: &str) -> Stream {
+    let uri = error::excerpt(shown).into_owned();
     Stream::new(&call.service.streams, move |outlet| async move {
         let sent = rest.send(&outlet, begun).await;
         sent.map_err(|failure| {
             let agent = target.agent.name();
-            tracing::warn!(agent, %failure, "a resource broke off while it was sent");
+            tracing::warn!(agent, uri, %failure, "a resource broke off while it was sent");
             Aborted
         })
     })

@@ -2,6 +2,7 @@
 //! the workspace's `tests`.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -298,4 +299,17 @@ async fn a_reply_beyond_its_cap_says_so() {
         (200, &(-32051).into(), &"reply".into())
     );
     assert_eq!(json["error"]["data"]["cap"], 300);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_begins_again() {
+    static BEGUN: AtomicU32 = AtomicU32::new(0);
+    let failing = || -> super::Forever {
+        Box::pin(async {
+            BEGUN.fetch_add(1, Ordering::Relaxed);
+            panic!("on purpose");
+        })
+    };
+    let _ = tokio::time::timeout(super::BEGIN_AGAIN * 5 / 2, super::unfailing("failing", failing)).await;
+    assert_eq!(BEGUN.load(Ordering::Relaxed), 3);
 }

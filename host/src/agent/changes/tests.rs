@@ -121,6 +121,20 @@ fn a_version_that_differs_is_a_change() {
 }
 
 #[test]
+fn all_topics_of_a_slow_agent_are_put_off_at_once() {
+    let host = host();
+    let listener = host.listen(Kinds::default(), None);
+    watch(&listener, "a").unwrap();
+    watch(&listener, "b").unwrap();
+    let (_, due) = host.changes.next_due().unwrap();
+    let (later, agent) = (due + Duration::from_secs(60), topic("a").agent);
+    host.changes.postpone(&"another".into(), due + Duration::from_secs(1), later);
+    assert_eq!(host.changes.next_due().unwrap().1, due);
+    host.changes.postpone(&agent, due + Duration::from_secs(1), later);
+    assert_eq!(host.changes.next_due().unwrap().1, later);
+}
+
+#[test]
 fn it_can_be_over() {
     let host = host();
     let (listener, other) = (host.listen(Kinds::ALL, None), host.listen(Kinds::ALL, None));

@@ -69,9 +69,13 @@ impl Service {
     }
 
     fn stream(self: &Arc<Self>, scope: &Scope, session: Entered) -> Result<Reply, Error> {
+        if session.pair().is_some() {
+            // It has one already, on which its replies come as well.
+            return Err(Error::no_stream());
+        }
         let endpoint = self.endpoint(scope)?;
         let take = || self.places.take(&session.client.principal).map_err(|full| Error::full(&full));
-        let open = Open { stream: session.open_stream(take)?, session };
+        let open = Open { stream: session.open_stream(take, Error::no_session)?, session };
         let listener = listener(self, &endpoint, &open.session)?;
         let own: Own = endpoint.agent().map(|agent| agent.name().into());
         let (keep_alive, ends_at) = (self.limits.keep_alive, open.session.ends_at());

@@ -122,10 +122,11 @@ async fn serve(service: &Arc<Service>, mut posts: mpsc::Receiver<Post>, turns: &
 
 async fn answer(service: Arc<Service>, post: Post, turns: Turns) -> Result<(), Aborted> {
     let account = service.streams.clone();
-    // It is in flight until its reply has been written.
-    let _place = post.place.clone();
+    let place = post.place.clone();
     let exchange = Exchange::new(&account, move |outlet| async move { service.run(&post, &outlet).await });
     let reply = exchange.reply().await;
+    // It is in flight until its reply has been written, unless that lasts and has a place among the streams.
+    let _place = (!reply.lasting).then_some(place);
     let mut stream = match reply.body {
         Body::Events(stream) => stream,
         // A notification: nothing to say, and no turn to wait for.

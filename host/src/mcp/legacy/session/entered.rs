@@ -99,19 +99,25 @@ impl Entered {
     }
 
     /// The stream of this session begins. One that was open before is told to end, and its place among the streams is kept;
-    /// else `take` takes one.
-    pub fn open_stream<E>(&self, take: impl FnOnce() -> Result<Place, E>) -> Result<OpenStream, E> {
-        let before = self.with(|session| session.stream.take()).flatten();
-        let place = match before {
-            Some(before) => {
-                before.ends.notify_one();
-                before.place
-            }
-            None => Arc::new(take()?),
-        };
-        let stream = OpenStream { ends: Arc::new(Notify::new()), place };
-        self.with(|session| session.stream = Some(stream.clone()));
-        Ok(stream)
+    /// else `take` takes one. `ended` is the error when the session is over.
+    pub fn open_stream<E>(
+        &self,
+        take: impl FnOnce() -> Result<Place, E>,
+        ended: impl FnOnce() -> E,
+    ) -> Result<OpenStream, E> {
+        let opened = self.with(|session| {
+            let place = match session.stream.take() {
+                Some(before) => {
+                    before.ends.notify_one();
+                    before.place
+                }
+                None => Arc::new(take()?),
+            };
+            let stream = OpenStream { ends: Arc::new(Notify::new()), place };
+            session.stream = Some(stream.clone());
+            Ok(stream)
+        });
+        opened.unwrap_or_else(|| Err(ended()))
     }
 
     /// The stream of this session is over.
