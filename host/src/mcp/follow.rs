@@ -12,10 +12,11 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::call::{Answer, Call};
 use super::error::Error;
 use super::events;
 use super::exchange::Outlet;
-use crate::agent::Caller;
+use super::request::Request;
 use crate::agent::contract::Level;
 use crate::agent::feedback::{Feedback, News, Wanted, severity};
 
@@ -33,28 +34,35 @@ pub struct Follower<'a> {
     level: Option<Level>,
 }
 
-/// What a client asked to be told.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Wishes<'a> {
-    pub token: Option<&'a RawValue>,
-    pub level: Option<Level>,
+/// Answers what is asked of agents, and tells a follower of it meanwhile.
+pub async fn followed(
+    follower: Option<&Follower<'_>>,
+    call: &Call<'_>,
+    method: &str,
+    request: &Request<'_>,
+) -> Result<Answer, Error> {
+    match follower {
+        // Boxed, or every call that nobody follows would be as large as two.
+        Some(follower) => follower.follow(Box::pin(call.dispatch(method, request))).await,
+        None => call.dispatch(method, request).await,
+    }
 }
 
 impl<'a> Follower<'a> {
-    /// Follows the call of `caller`; none if there is nobody to tell, or nothing that was asked for. `bytes` may wait.
-    pub fn new(
-        wishes: Wishes<'a>,
-        outlet: Option<&'a Outlet>,
-        logger: &'a str,
-        bytes: u64,
-        caller: &mut Arc<Caller>,
-    ) -> Option<Self> {
-        let Wishes { token, level } = wishes;
-        let outlet = outlet.filter(|_| token.is_some() || level.is_some())?;
-        let wanted = Wanted { progress: token.is_some(), level, bytes };
+    /// Follows a call, under the client's own token, if it has one, and with messages of this level; none if there is nobody
+    /// to tell, or nothing that was asked for.
+    ///
+    /// # Errors
+    ///
+    /// When the token is none.
+    pub fn of(call: &mut Call<'a>, token: Option<&'a RawValue>, level: Option<Level>) -> Result<Option<Self>, Error> {
+        let token = self::token(token)?;
+        let Some(outlet) = call.outlet.filter(|_| token.is_some() || level.is_some()) else { return Ok(None) };
+        let wanted = Wanted { progress: token.is_some(), level, bytes: call.service.limits.queue };
         let feedback = Feedback::new(wanted, outlet.account());
-        Arc::make_mut(caller).feedback = Some(feedback.clone());
-        Some(Self { outlet, feedback, token, logger, level })
+        Arc::make_mut(&mut call.caller).feedback = Some(feedback.clone());
+        let logger = call.endpoint.agent().map_or("stockade", |agent| agent.name());
+        Ok(Some(Self { outlet, feedback, token, logger, level }))
     }
 
     /// Runs a call to its end, and tells what it says meanwhile.

@@ -20,7 +20,7 @@ use serde_json::value::RawValue;
 
 use super::call::{Answer, Call};
 use super::error::Error;
-use super::follow::{self, Follower, Wishes};
+use super::follow::{self, Follower};
 use super::parse::{Text, present};
 use super::reply::Reply;
 use super::request::{self, Request};
@@ -54,6 +54,11 @@ pub struct RequestMeta<'a> {
     /// Of every era.
     #[serde(rename = "progressToken", borrow, default, deserialize_with = "present")]
     pub progress_token: Option<&'a RawValue>,
+    /// What stands beside `_meta` for a further round: `inputResponses`, `requestState`.
+    #[serde(skip)]
+    answers: Option<&'a RawValue>,
+    #[serde(skip)]
+    state: Option<&'a RawValue>,
 }
 
 impl<'a> RequestMeta<'a> {
@@ -62,12 +67,17 @@ impl<'a> RequestMeta<'a> {
         struct WithMeta<'a> {
             #[serde(borrow, rename = "_meta")]
             meta: Option<&'a RawValue>,
+            #[serde(borrow, rename = "inputResponses")]
+            answers: Option<&'a RawValue>,
+            #[serde(borrow, rename = "requestState")]
+            state: Option<&'a RawValue>,
         }
-        let WithMeta { meta } = request::params(params)?;
-        match meta.filter(|meta| json::is_object(meta)) {
-            Some(meta) => request::params(Some(meta)),
-            None => Ok(Self::default()),
-        }
+        let WithMeta { meta, answers, state } = request::params(params)?;
+        let read = match meta.filter(|meta| json::is_object(meta)) {
+            Some(meta) => request::params(Some(meta))?,
+            None => Self::default(),
+        };
+        Ok(Self { answers, state, ..read })
     }
 
     /// Whether a request is of this era: decided from `_meta`, before anybody looks at the method. A legacy revision
@@ -119,11 +129,13 @@ pub async fn serve(asked: &Asked<'_>) -> Result<Reply, Error> {
     headers::check_name(&post.headers, &request)?;
     let round = Round::of(&request, method, &post.principal);
     if let Some(round) = &round {
-        let (answers, state) = round.returned(&call, params)?;
+        let (answers, state) = round.returned(&call, meta)?;
         let caller = Arc::make_mut(&mut call.caller);
         (caller.answers, caller.state) = (answers, state);
     }
-    let answer = followed(&mut call, meta, method, &request).await?;
+    let level = meta.log_level.map(follow::level).transpose()?;
+    let follower = Follower::of(&mut call, meta.progress_token, level)?;
+    let answer = follow::followed(follower.as_ref(), &call, method, &request).await?;
     match (answer, round) {
         (Answer::Whole(buffer), _) => Ok(Reply::json(buffer.into_bytes())),
         (Answer::Stream(stream), _) => Ok(Reply::stream(stream)),
@@ -161,23 +173,6 @@ pub fn check<'a>(
 /// What is read of `subscriptions/listen` before anybody is asked; for fuzzers.
 pub fn listens(params: Option<&RawValue>) -> Result<(), Error> {
     listen::read(params).map(drop)
-}
-
-/// Runs a request, and tells the client what it asked to hear of it meanwhile.
-async fn followed(
-    call: &mut Call<'_>,
-    meta: &RequestMeta<'_>,
-    method: &str,
-    request: &Request<'_>,
-) -> Result<Answer, Error> {
-    let level = meta.log_level.map(follow::level).transpose()?;
-    let wishes = Wishes { token: follow::token(meta.progress_token)?, level };
-    let logger = call.endpoint.agent().map_or("stockade", |agent| agent.name());
-    let queue = call.service.limits.queue;
-    match Follower::new(wishes, call.outlet, logger, queue, &mut call.caller) {
-        Some(follower) => follower.follow(call.dispatch(method, request)).await,
-        None => call.dispatch(method, request).await,
-    }
 }
 
 fn discover(call: &Call) -> Result<Reply, Error> {

@@ -13,7 +13,7 @@ use crate::agent::{Caller, Charged};
 use crate::mcp::Asked;
 use crate::mcp::call::{Answer, Call};
 use crate::mcp::error::{Empty, Error};
-use crate::mcp::follow::{self, Follower, Wishes};
+use crate::mcp::follow::{self, Follower};
 use crate::mcp::questions::Questions;
 use crate::mcp::reply::{Body, Reply};
 use crate::mcp::request::{self, Request};
@@ -62,52 +62,54 @@ pub fn wanted_level(params: Option<&RawValue>) -> Result<crate::agent::contract:
 }
 
 /// Asks an agent, until it is done or the client cancels.
-async fn run(mut call: Call<'_>, session: Option<&Entered>, asked: &Asked<'_>) -> Result<Reply, Error> {
+async fn run<'a>(mut call: Call<'a>, session: Option<&Entered>, asked: &Asked<'a>) -> Result<Reply, Error> {
     let request = Request::parse(asked.method, asked.params)?;
     let request = request.ok_or_else(|| Error::method_not_found(asked.method))?;
-    let Some(session) = session else {
-        return answer(&mut call, None, asked, &request).await;
-    };
-    let running = session.run(asked.id.get()).map_err(|why| match why {
+    let running = session.map(|session| session.run(asked.id.get())).transpose().map_err(|why| match why {
         NotRun::Doubled => Error::invalid_request("a request with this `id` is under way in this session"),
         NotRun::TooMany(max) => Error::beyond("session-requests", "requests", max as u64, max as u64 + 1),
         NotRun::Ended => Error::no_session(),
     })?;
-    if let (Some(outlet), Request::CallTool { .. } | Request::GetPrompt { .. }) = (call.outlet, &request) {
+    if let (Some(_), Some(outlet), Request::CallTool { .. } | Request::GetPrompt { .. }) =
+        (session, call.outlet, &request)
+    {
         outlet.go_on_alone();
     }
+    let cancelled = async {
+        match &running {
+            Some(running) => running.cancelled().await,
+            None => std::future::pending().await,
+        }
+    };
     let mut reply = tokio::select! {
         biased;
         // Nobody waits for an answer to what was cancelled.
-        () = running.cancelled() => return Ok(Reply::cancelled()),
-        answer = answer(&mut call, Some(session), asked, &request) => answer?,
+        () = cancelled => return Ok(Reply::cancelled()),
+        answer = answer(&mut call, session, asked, &request) => answer?,
     };
-    if let Body::Stream(stream) = reply.body {
+    reply.body = match (reply.body, running) {
         // It runs until its last byte, and can be cancelled until then.
-        let until_cancelled = async move { running.cancelled().await };
-        reply.body = Body::Stream(stream.until(&call.service.streams, until_cancelled));
-    }
+        (Body::Stream(stream), Some(running)) => {
+            Body::Stream(stream.until(&call.service.streams, async move { running.cancelled().await }))
+        }
+        (body, _) => body,
+    };
     Ok(reply)
 }
 
 /// Asks an agent, and the client for whatever the agent wants to know first.
-async fn answer(
-    call: &mut Call<'_>,
+async fn answer<'a>(
+    call: &mut Call<'a>,
     session: Option<&Entered>,
-    asked: &Asked<'_>,
+    asked: &Asked<'a>,
     request: &Request<'_>,
 ) -> Result<Reply, Error> {
-    let wishes = Wishes { token: follow::token(asked.meta.progress_token)?, level: session.and_then(Entered::level) };
-    let logger = call.endpoint.agent().map_or("stockade", |agent| agent.name());
-    let queue = call.service.limits.queue;
-    let follower = Follower::new(wishes, call.outlet, logger, queue, &mut call.caller);
+    let level = session.and_then(Entered::level);
+    let follower = Follower::of(call, asked.meta.progress_token, level)?;
     // Held as long as the agent is called with them.
     let mut _paid: Option<(Answers, Box<Charged<InputRequired>>)> = None;
     for _ in 0..ROUNDS_MAX {
-        let answer = match &follower {
-            Some(follower) => follower.follow(call.dispatch(asked.method, request)).await?,
-            None => call.dispatch(asked.method, request).await?,
-        };
+        let answer = follow::followed(follower.as_ref(), call, asked.method, request).await?;
         let (target, mut wanted) = match answer {
             Answer::Whole(buffer) => return Ok(Reply::json(buffer.into_bytes())),
             Answer::Stream(stream) => return Ok(Reply::stream(stream)),

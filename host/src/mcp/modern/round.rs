@@ -5,10 +5,11 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
+use super::RequestMeta;
 use super::seal::{Bond, Broken};
 use crate::access::Principal;
 use crate::agent::contract::InputRequired;
@@ -18,7 +19,7 @@ use crate::mcp::json;
 use crate::mcp::parse::Text;
 use crate::mcp::questions::Questions;
 use crate::mcp::reply::Reply;
-use crate::mcp::request::{self, Request};
+use crate::mcp::request::Request;
 use crate::mcp::server::Meta;
 
 /// Answers a client may bring; more are not passed on.
@@ -92,19 +93,14 @@ impl<'a> Round<'a> {
     }
 
     /// What the client brings back from an earlier round: answers, and the agent's state.
-    pub fn returned(&self, call: &Call<'_>, params: Option<&RawValue>) -> Result<(Answers, Option<String>), Error> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Returned<'a> {
-            #[serde(borrow)]
-            input_responses: Option<&'a RawValue>,
-            #[serde(borrow)]
-            request_state: Option<Text<'a>>,
-        }
-        let Returned { input_responses, request_state } = request::params(params)?;
-        let state = request_state.map(|Text(sealed)| self.opened(call, &sealed)).transpose()?;
+    pub fn returned(&self, call: &Call<'_>, meta: &RequestMeta<'_>) -> Result<(Answers, Option<String>), Error> {
+        let state = match meta.state.map(|state| serde_json::from_str(state.get())) {
+            Some(Ok(Text(sealed))) => Some(self.opened(call, &sealed)?),
+            Some(Err(_)) => return Err(Error::invalid_params("`requestState` must be a string")),
+            None => None,
+        };
         let mut answers = Vec::new();
-        let is_object = input_responses.is_none_or(|responses| {
+        let is_object = meta.answers.is_none_or(|responses| {
             json::for_each_member(responses, |key, answer| {
                 if answers.len() < ANSWERS_MAX {
                     answers.push((key.into_owned(), answer.get().to_owned()));
