@@ -41,7 +41,7 @@
 //! | a listener and its subscriptions | `sessions`, `streams` | `transports.subscriptions`, `filter` | `streams::subscriptions_are_bounded_by_number_and_by_bytes` |
 //! | an event on its way, a stream | `streams` | one event; `transports.streams` | `streams::*` |
 //! | what a guest says while it runs | `streams` | `transports.queue`, 64 messages | `streams::messages_that_nobody_takes_are_dropped_and_counted` |
-//! | a question that waits, its answer | `requests` | `transports.inputs`, `input_wait` | `asking::questions_are_bounded_in_number_and_time` |
+//! | the answer to a question | `requests` | `transports.inputs`, `input_wait` | `asking::questions_are_bounded_in_number_and_time` |
 //! | a request's body | `requests` | `http.body` | `limits::*` |
 //! | a waiting call | `queues` | `queue` of the agent | `limits::*` |
 //! | mapped code | `code` | `compile.loaded` | `limits::*` |

@@ -83,6 +83,9 @@ async fn only_an_operator_sees_the_status() {
         let (code, said) = status(&host, Some(token)).await;
         let agent = &said["agents"][0];
         assert_eq!((code, &agent["name"], &agent["standing"]), (200, &json!("everything"), &json!("ready")), "{said}");
+        let guests = &said["accounts"]["guests"];
+        assert!(guests["peak"].as_u64() > Some(0) && guests["ceiling"].as_u64() > guests["peak"].as_u64(), "{said}");
+        assert_eq!((&guests["refusals"], &said["inFlight"]), (&json!(0), &json!(0)), "{said}");
         assert!(agent["calls"].as_u64() > Some(0) && agent["memoryPeakBytes"].as_u64() > Some(0), "{said}");
     }
     assert_eq!(reqwest::get(host.url("/status")).await.expect("an answer").status(), 404, "not for clients");

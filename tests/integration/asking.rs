@@ -256,7 +256,11 @@ async fn questions_are_bounded_in_number_and_time() {
 
     let rest = events.rest().await;
     assert!(began.elapsed() < Duration::from_secs(20), "given up after {:?}", began.elapsed());
-    let said = rest[0]["error"]["message"].as_str().expect("an error");
+    assert_eq!(
+        (&rest[0]["method"], &rest[0]["params"]["requestId"]),
+        (&json!("notifications/cancelled"), &asked["id"])
+    );
+    let said = rest[1]["error"]["message"].as_str().expect("an error");
     assert!(said.contains("the 1 s of `transports.input_wait`"), "{said}");
     assert_eq!(answer(&session, &asked, accepted(json!({ "name": "Ann" }))).await, 202, "too late is no mistake");
 

@@ -39,7 +39,7 @@ struct Heard {
     logged: u32,
     dropped: u32,
     /// Pays for the texts.
-    charge: Charge,
+    account: Account,
     follower: Option<Waker>,
 }
 
@@ -69,7 +69,6 @@ pub struct Message {
 
 impl Feedback {
     pub fn new(wanted: Wanted, account: &Account) -> Self {
-        let charge = account.empty();
         let heard = Heard {
             wanted,
             progress: None,
@@ -77,7 +76,7 @@ impl Feedback {
             messages: VecDeque::new(),
             logged: 0,
             dropped: 0,
-            charge,
+            account: account.clone(),
             follower: None,
         };
         Self(Arc::new(Mutex::new(heard)))
@@ -110,7 +109,7 @@ impl Feedback {
         let paid = heard.pay(message.as_ref().map_or(0, String::len));
         let (message, charge) = match paid {
             Some(charge) => (message, charge),
-            None => (None, heard.charge.account().empty()),
+            None => (None, heard.account.empty()),
         };
         let total = total.filter(|total| total.is_finite());
         heard.highest = Some(done);
@@ -160,7 +159,7 @@ impl Heard {
         if (waiting + bytes) as u64 > self.wanted.bytes {
             return None;
         }
-        self.charge.account().charge(bytes as u64).ok()
+        self.account.charge(bytes as u64).ok()
     }
 
     fn wake(&mut self) {

@@ -31,7 +31,15 @@ struct Answer {
     version: String,
     sessions: u32,
     streams: u32,
+    accounts: std::collections::BTreeMap<String, Account>,
     agents: Vec<Agent>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Account {
+    used: u64,
+    ceiling: u64,
+    refusals: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -69,7 +77,7 @@ pub(super) fn status(options: &Options) -> Result<(), Stop> {
 
 /// The answer for people.
 pub(super) fn table(answer: &str) -> anyhow::Result<String> {
-    let Answer { version, sessions, streams, agents } =
+    let Answer { version, sessions, streams, accounts, agents } =
         serde_json::from_str(answer).context("this is no answer of a stockade host")?;
     let header = ["agent", "version", "standing", "calls", "stopped", "refused", "broken", "peak"].map(str::to_owned);
     let total = |counts: &std::collections::BTreeMap<String, u64>| counts.values().sum::<u64>().to_string();
@@ -100,6 +108,10 @@ pub(super) fn table(answer: &str) -> anyhow::Result<String> {
             let reason: String = reason.chars().filter(|letter| !letter.is_control()).take(REASON_CHARS_MAX).collect();
             let _ = writeln!(out, "\n{name} is refused: {reason}");
         }
+    }
+    for (name, Account { used, ceiling, refusals }) in accounts.iter().filter(|(_, account)| account.refusals > 0) {
+        let [used, ceiling] = [*used, *ceiling].map(size::round);
+        let _ = writeln!(out, "\naccount {name} has refused {refusals} times; it lends {used} of {ceiling} now");
     }
     Ok(out)
 }

@@ -130,7 +130,8 @@ fn too_few_open_files_are_reported() {
 
 #[test]
 fn a_status_is_a_table() {
-    let answer = r#"{"version":"1.2.3","more":0,"sessions":2,"streams":1,"agents":[
+    let answer = r#"{"version":"1.2.3","more":0,"sessions":2,"streams":1,"accounts":{
+        "guests":{"used":1048576,"ceiling":2097152,"refusals":3},"replies":{"used":1,"ceiling":2,"refusals":0}},"agents":[
         {"name":"files","version":"0.1.0","standing":"ready","calls":12,"stopped":{"cpu":2,"memory":1},"refused":{},
          "broken":0,"memoryPeakBytes":2097152,"cpuTotalMs":5},
         {"name":"a","version":"","standing":"refused","reason":"no\u001b[2Jgood","calls":0,"stopped":{},"refused":{},
@@ -141,8 +142,10 @@ fn a_status_is_a_table() {
         "agent  version  standing  calls  stopped  refused  broken  peak",
         "files  0.1.0    ready     12     3        0        0       2M",
         "a is refused: no[2Jgood",
+        "account guests has refused 3 times; it lends 1M of 2M now",
     ] {
         assert!(table.lines().any(|said| said == line), "{line:?} is not in:\n{table}");
     }
+    assert!(!table.contains("replies"), "{table}");
     status::table("{}").expect_err("something else");
 }

@@ -27,7 +27,7 @@ const RETRY_AFTER_MS: u64 = 1_000;
 /// Answers a POST to an MCP endpoint.
 pub async fn answer(desk: &Desk, scope: Scope, request: Request) -> Response {
     let connection = request.extensions().get::<Connection>().cloned();
-    let (post, page) = match receive(desk, scope, request).await {
+    let (post, page) = match receive(desk, scope, request, accept::of_post).await {
         Ok(received) => received,
         Err(refused) => return refused,
     };
@@ -40,7 +40,7 @@ pub async fn answer(desk: &Desk, scope: Scope, request: Request) -> Response {
 pub async fn deliver(desk: &Desk, scope: Scope, request: Request) -> Response {
     let named = form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes());
     let session = named.into_iter().find(|(key, _)| key == "sessionId").map(|(_, name)| name.into_owned());
-    match receive(desk, scope, request).await {
+    match receive(desk, scope, request, |_| Some(Accept::Either)).await {
         Ok((post, page)) => plain(desk.app.mcp.post_to_pair(&session.unwrap_or_default(), post), page),
         Err(refused) => refused,
     }
@@ -99,12 +99,17 @@ pub fn come_in(desk: &Desk, request: &Parts) -> Result<(Arc<Principal>, gate::Pa
     }
 }
 
-/// Reads a message, if it may come in and there is room for it.
-async fn receive(desk: &Desk, scope: Scope, request: Request) -> Result<(Post, gate::Page), Response> {
+/// Reads a message, if it may come in and there is room for it. `takes` says what the client takes as a reply.
+async fn receive(
+    desk: &Desk,
+    scope: Scope,
+    request: Request,
+    takes: impl FnOnce(&HeaderMap) -> Option<Accept>,
+) -> Result<(Post, gate::Page), Response> {
     let app = &desk.app;
     let (parts, body) = request.into_parts();
     let (principal, page) = come_in(desk, &parts).map_err(|refused| *refused)?;
-    let (accept, place) = match admit(app, &parts.headers, &principal) {
+    let (accept, place) = match admit(app, &parts.headers, &principal, takes) {
         Ok(admitted) => admitted,
         Err(reply) => return Err(closing(*reply, page)),
     };
@@ -128,12 +133,17 @@ fn own_headers(headers: &HeaderMap) -> HeaderMap {
 }
 
 /// Takes a place in flight, if the request could be one of ours at all.
-fn admit(app: &App, headers: &HeaderMap, principal: &Arc<Principal>) -> Result<(Accept, Place), Box<Reply>> {
+fn admit(
+    app: &App,
+    headers: &HeaderMap,
+    principal: &Arc<Principal>,
+    takes: impl FnOnce(&HeaderMap) -> Option<Accept>,
+) -> Result<(Accept, Place), Box<Reply>> {
     if !is_json(headers) {
         let text = "the body must be JSON: send `content-type: application/json`";
         return Err(app.mcp.refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, text).into());
     }
-    let Some(accept) = accept::of_post(headers) else {
+    let Some(accept) = takes(headers) else {
         let text = "the reply is JSON, or events: `accept` must allow application/json or text/event-stream";
         return Err(app.mcp.refuse(StatusCode::NOT_ACCEPTABLE, text).into());
     };

@@ -14,6 +14,8 @@ use super::identify::{Unauthorized, identify};
 use super::reply::{closing, plain};
 use super::route::{Admission, Desk};
 use super::{App, gate};
+use stockade_ledger::AccountSnapshot;
+
 use crate::agent::{Agent, Failure, LimitName};
 use crate::manifest::Role;
 use crate::mcp::buffer::Buffer;
@@ -49,13 +51,23 @@ struct Row<'a> {
 
 /// What clients keep open, and who holds how many bytes.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Held {
     version: &'static str,
     sessions: u32,
     streams: u32,
     listeners: usize,
-    /// Bytes that each account lends now.
-    accounts: BTreeMap<Arc<str>, u64>,
+    in_flight: u32,
+    accounts: BTreeMap<Arc<str>, Lent>,
+}
+
+/// What an account lends, in bytes, and how often it had to refuse.
+#[derive(Debug, Serialize)]
+struct Lent {
+    used: u64,
+    peak: u64,
+    ceiling: u64,
+    refusals: u64,
 }
 
 /// Answers an operator.
@@ -109,8 +121,11 @@ fn written(app: &App) -> serde_json::Result<Buffer> {
 fn held(app: &App) -> Held {
     let Open { sessions, streams, listeners } = app.mcp.open();
     let accounts = app.settings.ledger.snapshot().accounts;
-    let accounts = accounts.into_iter().map(|account| (account.name, account.used)).collect();
-    Held { version: env!("CARGO_PKG_VERSION"), sessions, streams, listeners, accounts }
+    let accounts = accounts.into_iter().map(|AccountSnapshot { name, used, peak, ceiling, refusals, .. }| {
+        (name, Lent { used, peak, ceiling, refusals })
+    });
+    let (version, in_flight) = (env!("CARGO_PKG_VERSION"), app.in_flight.held());
+    Held { version, sessions, streams, listeners, in_flight, accounts: accounts.collect() }
 }
 
 fn row(agent: &Agent) -> Row<'_> {

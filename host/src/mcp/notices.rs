@@ -169,9 +169,10 @@ pub fn unwatched(
             Error::invalid_params(format!("the agent `{agent}` does not say when its resources change"))
         }
         Why::Failed(failure) => Error::of(failure, era, super::error::About::Resource(shown), &target.identity()),
-        Why::Unwatched(Unwatched::TooMany) => Error::invalid_params(format!(
-            "more subscriptions than the limit `transports.subscriptions` of {subscriptions}"
-        )),
+        Why::Unwatched(Unwatched::TooMany) => {
+            let cap = u64::from(subscriptions);
+            Error::beyond("transports.subscriptions", "resources", cap, cap + 1)
+        }
         Why::Unwatched(Unwatched::Refused(refusal)) => Error::unpaid(&refusal),
     }
 }

@@ -54,17 +54,7 @@ impl Stalled {
     }
 }
 
-/// What is said of guests, wherever it stands: `"guests": n`, or `"guests": {"used": n}`.
+/// The bytes of guests.
 fn guests(status: &Value) -> Option<f64> {
-    match status {
-        Value::Object(members) => {
-            let said = members.get("guests").and_then(|guests| guests.get("used").unwrap_or(guests).as_f64());
-            said.or_else(|| members.values().find_map(guests))
-        }
-        Value::Array(items) => {
-            let named = |item: &&Value| item["name"] == "guests" || item["account"] == "guests";
-            items.iter().find(named).and_then(|item| item["used"].as_f64()).or_else(|| items.iter().find_map(guests))
-        }
-        _ => None,
-    }
+    status["accounts"]["guests"]["used"].as_f64()
 }

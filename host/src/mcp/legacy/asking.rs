@@ -74,17 +74,19 @@ impl Asking {
             .map(|(key, question)| self.wait_for(session, principal).map(|waiting| (key, question, waiting)))
             .collect::<Result<_, _>>()?;
         for (_, question, waiting) in &asked {
-            let request = Request { jsonrpc: "2.0", id: format!("{:032x}", waiting.id), question };
+            let request = Request { jsonrpc: "2.0", id: shown(waiting.id), question };
             let event = events::message(outlet.account(), &request);
             if !outlet.send(event.map_err(|overflow| Error::overflow(overflow, None))?).await {
                 return Err(gone());
             }
         }
-        let mut answers = Answers { texts: Vec::new(), _charges: Vec::new() };
+        let ids: Vec<u128> = asked.iter().map(|(.., waiting)| waiting.id).collect();
+        let (mut answers, mut heard) = (Answers { texts: Vec::new(), _charges: Vec::new() }, 0);
         let all = async {
             for (key, _, mut waiting) in asked {
                 // The sender is dropped only with the table, or when this wait is.
                 let answered = (&mut waiting.answer).await.ok().flatten();
+                heard += 1;
                 let refused = || Error::internal(format!("the client refused to answer the question `{key}`"));
                 let Answered { text, _charge } = answered.ok_or_else(refused)?;
                 answers.texts.push((key.to_owned(), text));
@@ -92,14 +94,18 @@ impl Asking {
             }
             Ok(())
         };
-        tokio::select! {
-            done = all => done.map(|()| answers),
+        let done = tokio::select! {
+            done = all => done,
             () = tokio::time::sleep(self.wait) => {
                 let seconds = self.wait.as_secs_f64();
                 Err(Error::internal(format!("no answer within the {seconds} s of `transports.input_wait`")))
             }
             () = self.keep_alive(outlet) => Err(gone()),
+        };
+        if done.is_err() {
+            withdraw(&ids[heard..], outlet).await;
         }
+        done.map(|()| answers)
     }
 
     /// Says now and then that the stream is alive, while a person thinks; done when nobody listens any more.
@@ -156,6 +162,28 @@ impl Drop for Asked<'_> {
     fn drop(&mut self) {
         self.asking.lock().remove(&self.id);
     }
+}
+
+/// Tells the client that nobody waits any more, so that no person goes on answering.
+async fn withdraw(ids: &[u128], outlet: &Outlet) {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Cancelled {
+        request_id: String,
+    }
+    for id in ids {
+        let cancelled = Cancelled { request_id: shown(*id) };
+        // Where there is no room for it, the answer comes too late, and is no mistake.
+        let Ok(event) = events::notice(outlet.account(), "notifications/cancelled", Some(cancelled)) else { return };
+        if !outlet.send(event).await {
+            return;
+        }
+    }
+}
+
+/// The id of a question, as it stands in a request.
+fn shown(id: u128) -> String {
+    format!("{id:032x}")
 }
 
 fn gone() -> Error {

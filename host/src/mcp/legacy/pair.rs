@@ -21,7 +21,7 @@ use crate::mcp::error::Error;
 use crate::mcp::exchange::{Aborted, Exchange, Outlet, Stream};
 use crate::mcp::notices::{self, Heard, Own};
 use crate::mcp::reply::{Body, Reply};
-use crate::mcp::{Accept, Post, Scope, Service, events, version};
+use crate::mcp::{Post, Scope, Service, events, version};
 
 /// Messages of one client that may wait to be begun.
 const MESSAGES_WAITING_MAX: usize = 16;
@@ -79,8 +79,6 @@ impl Service {
             let messages = entered.pair().ok_or_else(Error::no_session)?;
             let name = HeaderValue::from_str(&key.name()).expect("hex digits can stand in a header");
             post.headers.insert(SESSION, name);
-            // Whatever the POST itself would take: its reply is an event.
-            post.accept = Accept::Either;
             messages.try_send(post).map_err(|error| match error {
                 TrySendError::Closed(_) => Error::no_session(),
                 TrySendError::Full(_) => {

@@ -45,7 +45,7 @@ impl Seal {
     ///
     /// When the system has no random bytes.
     pub fn new(good_for: Duration) -> anyhow::Result<Self> {
-        let key = random::<KEY_BYTES>()?;
+        let key = crate::access::random::<KEY_BYTES>()?;
         Ok(Self { cipher: XChaCha20Poly1305::new(&key.into()), good_for })
     }
 
@@ -55,7 +55,7 @@ impl Seal {
     ///
     /// When the system has no random bytes.
     pub fn close(&self, state: &str, bond: Bond<'_>) -> anyhow::Result<String> {
-        let nonce = random::<NONCE_BYTES>()?;
+        let nonce = crate::access::random::<NONCE_BYTES>()?;
         let expiry = now() + self.good_for.as_secs();
         let text = [&expiry.to_be_bytes(), state.as_bytes()].concat();
         let payload = Payload { msg: &text, aad: &bond.bytes() };
@@ -83,10 +83,6 @@ impl Bond<'_> {
     fn bytes(&self) -> Vec<u8> {
         [&self.digest[..], self.principal.as_bytes()].concat()
     }
-}
-
-fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
-    crate::access::random()
 }
 
 /// Seconds since 1970.
