@@ -79,6 +79,7 @@ async fn only_an_operator_sees_the_status() {
         let (code, said) = status(&host, token).await;
         assert_eq!((code, said["jsonrpc"].as_str()), (expected, Some("2.0")), "{token:?}: {said}");
     }
+    host.eventually_idle().await;
     for token in [boss.reveal(), &host.operator_token()] {
         let (code, said) = status(&host, Some(token)).await;
         let agent = &said["agents"][0];

@@ -263,6 +263,7 @@ async fn batches_are_answered_together() {
 async fn what_lasts_is_not_in_flight_and_there_is_one_stream() {
     let host = TestHost::start(&format!("http: {{ in_flight: 1 }}\n{MANIFEST}"));
     let mut pair = Pair::begun(&host, "/sse/everything").await;
+    host.eventually_idle().await;
     let meta = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientCapabilities": {},

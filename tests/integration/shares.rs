@@ -60,8 +60,9 @@ async fn requests_in_flight() {
         for call in &calls {
             call.abort();
         }
-        host.assert_baseline();
+        host.eventually_idle().await;
         assert_eq!(client.call("echo", json!({})).await.status, 200, "given back");
+        host.eventually_idle().await;
     }
 }
 

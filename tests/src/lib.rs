@@ -187,9 +187,19 @@ impl TestHost {
         }
     }
 
+    /// Waits until no request is in flight: a client may have a whole reply in its hands before the host has let go of it.
+    pub async fn eventually_idle(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.status().await["inFlight"] != 0 {
+            assert!(Instant::now() < deadline, "requests are still in flight");
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Waits until nothing is left of whatever clients have done.
     pub async fn assert_nothing_remains(&self) {
         self.eventually_open(0, 0, 0).await;
+        self.eventually_idle().await;
         self.assert_empty(&EMPTY_AT_REST);
         self.assert_empty(&EMPTY_AT_END);
     }
