@@ -51,11 +51,15 @@ impl<T> Giver<T> {
     pub fn put(&self, item: T) {
         let mut state = self.0.lock();
         assert!(state.item.is_none(), "an item that nobody has taken would be lost");
-        if !state.taker_gone {
-            state.item = Some(item);
-            state.wanted = false;
-            wake(state.taker.take());
+        if state.taker_gone {
+            return;
         }
+        state.item = Some(item);
+        state.wanted = false;
+        let taker = state.taker.take();
+        // Whoever it wakes runs at once, on another core, and wants the lock.
+        drop(state);
+        wake(taker);
     }
 
     /// Waits for room, then puts `item` there; false when nobody will ever take it.
@@ -105,7 +109,9 @@ impl<T> Taker<T> {
     pub fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let mut state = self.0.lock();
         if let Some(item) = state.item.take() {
-            wake(state.giver.take());
+            let giver = state.giver.take();
+            drop(state);
+            wake(giver);
             return Poll::Ready(Some(item));
         }
         if state.givers == 0 {

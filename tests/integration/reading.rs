@@ -41,6 +41,35 @@ async fn a_slow_reader_holds_no_instance() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn many_readers_share_the_room_there_is() {
+    const READERS: usize = 64;
+    const SIZE: usize = 4 << 20;
+    let host = TestHost::start(
+        "memory: 512M\nagents: { everything: { component: '{agents}/everything.wasm', concurrency: 64, queue_wait: 1s } }",
+    );
+    let uri = format!("test://large/{SIZE}");
+    let readers = (0..READERS).map(|_| {
+        let mut reading = host.handle("everything").read(&caller(), &uri, Plan::WHOLE);
+        tokio::spawn(async move {
+            let mut seen = 0;
+            // Keeps each chunk until the next one is there, as a client does that is slower than the guest.
+            let mut held = None;
+            while let Some(chunk) = reading.next().await.expect("it goes on") {
+                seen += chunk.value.bytes.len();
+                held = Some(chunk);
+            }
+            drop(held);
+            seen
+        })
+    });
+    for reader in readers.collect::<Vec<_>>() {
+        assert_eq!(reader.await.expect("it ends"), SIZE);
+    }
+    assert!(host.refusals("replies") > 0, "there was room for all of them at once");
+    host.assert_baseline();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_instance_is_recycled_now_and_then() {
     let host = TestHost::start(EVERYTHING);
     let size: u64 = 100 << 20;

@@ -24,6 +24,7 @@ use stockade::agent::{Agent, Agents, Figures};
 use stockade::manifest::{Manifest, Overrides};
 use stockade::memory::Accounts;
 use stockade::{Host, Listeners};
+use stockade_ledger::AccountSnapshot;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -232,14 +233,22 @@ impl TestHost {
 
     /// Bytes an account lends now.
     pub fn used(&self, account: &str) -> u64 {
-        let snapshot = self.accounts.ledger.snapshot();
-        snapshot.accounts.iter().find(|it| &*it.name == account).expect("the account exists").used
+        self.account(account).used
     }
 
     /// Most bytes an account has lent at once.
     pub fn peak(&self, account: &str) -> u64 {
-        let snapshot = self.accounts.ledger.snapshot();
-        snapshot.accounts.iter().find(|it| &*it.name == account).expect("the account exists").peak
+        self.account(account).peak
+    }
+
+    /// How often an account had nothing to lend.
+    pub fn refusals(&self, account: &str) -> u64 {
+        self.account(account).refusals
+    }
+
+    fn account(&self, name: &str) -> AccountSnapshot {
+        let accounts = self.accounts.ledger.snapshot().accounts;
+        accounts.into_iter().find(|it| &*it.name == name).expect("the account exists")
     }
 
     /// Waits until every account that should be is empty.

@@ -6,6 +6,8 @@
 //! chunks, and a guest that leaks is recycled.
 
 mod loops;
+mod plan;
+mod rules;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +15,7 @@ use std::time::{Duration, Instant};
 use stockade_ledger::Charge;
 use tokio::sync::oneshot;
 
-use super::calls::{CURSOR_BYTES_MAX, on_guest};
+use super::calls::on_guest;
 use super::contract::{Chunk, Error, Position};
 use super::failure::Failure;
 use super::live::{Live, Thread};
@@ -21,66 +23,27 @@ use super::queue::{Closed, LOOK_AGAIN};
 use super::stats::Cost;
 use super::{Agent, Caller, Charged};
 use crate::handover::{self, Giver, Taker};
-use loops::Loops;
+pub use plan::{Plan, Use};
+use rules::Taken;
 
-/// Bytes of one chunk.
-pub const CHUNK_BYTES_MAX: u32 = 256 << 10;
+/// Bytes of one chunk, for a client that is known to be fast.
+pub const CHUNK_BYTES_MAX: u32 = 512 << 10;
+
+/// Bytes of a chunk at the beginning: much of what a client has taken may lie in the buffers of sockets, and the more there
+/// is in one chunk, the more is held for a client that takes no more.
+const CHUNK_BYTES: u32 = 256 << 10;
 
 /// Bytes of a chunk for a client that has stalled; it doubles with every chunk the client takes in time.
 const CHUNK_BYTES_SLOW: u32 = 32 << 10;
+
+/// Bytes that only a fast client takes without a stall: more than sockets hold.
+const FAST_BYTES: u64 = 16 << 20;
 
 /// How long a client may stall before its instance is dropped.
 const STALL: Duration = Duration::from_millis(50);
 
 /// Bytes after which an instance is replaced by a fresh one.
 const RECYCLE_BYTES: u64 = 32 << 20;
-
-/// Bytes of what a head says in text.
-const HEAD_BYTES_MAX: usize = 4 << 10;
-
-/// A chunk of fewer bytes is small, and only so many of them may come: a guest must not hold its place for ever by giving a
-/// byte at a time.
-const SMALL_CHUNK_BYTES: usize = 4 << 10;
-const SMALL_CHUNKS_MAX: u32 = 256;
-
-/// Wall clock of all guest calls of one read together: so much in any case, and more for a resource that is long.
-const GUEST_TIME_MAX: Duration = Duration::from_secs(120);
-const BYTES_PER_SECOND_MIN: u64 = 1 << 20;
-
-/// How a resource is read.
-#[derive(Debug, Clone, Copy)]
-pub struct Plan {
-    /// Where to begin: at this byte, which not every agent can, or at the start.
-    pub offset: Option<u64>,
-    /// Most bytes to read; the last chunk may be longer.
-    pub bytes: u64,
-    pub use_as: Use,
-}
-
-/// What becomes of the bytes: decides how much is charged for each of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Use {
-    /// They are sent as they are.
-    Raw,
-    /// They are written into JSON, as text or as base64, while they are still held.
-    Encoded,
-}
-
-impl Plan {
-    /// The whole resource, to be written as JSON.
-    pub const WHOLE: Self = Self { offset: None, bytes: u64::MAX, use_as: Use::Encoded };
-}
-
-impl Use {
-    /// Bytes to hold for a chunk of so many.
-    fn room(self, bytes: u64) -> u64 {
-        match self {
-            Self::Raw => bytes,
-            // Four bytes for each three, begun or whole.
-            Self::Encoded => bytes + bytes.div_ceil(3) * 4,
-        }
-    }
-}
 
 /// A resource being read. Dropping it stops the guest and returns everything it held.
 pub struct Read {
@@ -109,7 +72,7 @@ impl Read {
 }
 
 impl Agent {
-    /// Starts to read a resource. Runs ahead of the caller by one chunk at most.
+    /// Starts to read a resource. One chunk waits for the caller at most, while the next one is made.
     pub fn read(self: &Arc<Self>, by: &Arc<Caller>, uri: &str, plan: Plan) -> Read {
         let (giver, chunks) = handover::pair();
         let reading = Reading {
@@ -118,14 +81,12 @@ impl Agent {
             uri: uri.to_owned(),
             plan,
             at: plan.offset.map_or(Position::Start, Position::Offset),
-            chunk_bytes: CHUNK_BYTES_MAX,
+            chunk_bytes: CHUNK_BYTES,
+            unstalled: 0,
             live: None,
             since: 0,
-            loops: Loops::new(),
-            small_chunks: 0,
-            given: 0,
-            guest_time: Duration::ZERO,
-            chunk_time: Duration::ZERO,
+            offered: None,
+            taken: Taken::default(),
         };
         tokio::spawn(async move {
             tokio::select! {
@@ -156,17 +117,24 @@ struct Reading {
     at: Position,
     /// Bytes to ask for next.
     chunk_bytes: u32,
+    /// Bytes taken since the client stalled.
+    unstalled: u64,
     live: Option<Live>,
     /// Bytes the instance has given.
     since: u64,
-    loops: Loops,
-    /// Chunks so far that were hardly worth a call.
-    small_chunks: u32,
-    /// Bytes the client has taken.
-    given: u64,
-    /// Wall clock of the guest calls for them, and for the chunk that comes next.
-    guest_time: Duration,
-    chunk_time: Duration,
+    /// The chunk that waits for the client.
+    offered: Option<Offered>,
+    taken: Taken,
+}
+
+/// What to remember of a chunk until the client has taken it.
+struct Offered {
+    /// Where it begins, to go back to.
+    from: Position,
+    bytes: usize,
+    /// Wall clock of its guest call.
+    time: Duration,
+    next: Option<String>,
 }
 
 /// How a stretch of reading ended.
@@ -203,54 +171,108 @@ impl Reading {
 
     /// Reads until the client stalls, or to the end.
     async fn burst(&mut self, chunks: &Chunks) -> Ended {
-        loop {
-            let chunk = match self.step().await {
-                Ok(chunk) => chunk,
-                Err(failure) => {
-                    chunks.give(Err(failure)).await;
-                    return Ended::ForGood;
-                }
-            };
-            let (bytes, next) = (chunk.value.bytes.len(), chunk.value.next.clone());
-            if next.is_none() {
-                // The last chunk needs no guest any more, however long it waits.
-                self.live = None;
-            }
-            chunks.put(Ok(chunk));
-            if !self.is_taken(chunks).await {
-                return Ended::Stalled;
-            }
-            let Some(next) = next else { return Ended::ForGood };
-            if let Err(failure) = self.go_on(bytes, next) {
+        match self.go_on(chunks).await {
+            Ok(ended) => ended,
+            Err(failure) => {
                 chunks.give(Err(failure)).await;
-                return Ended::ForGood;
-            }
-            if self.given >= self.plan.bytes {
-                // As much as was asked for: who wants no more drops us.
-                self.live = None;
-                chunks.gone().await;
-                return Ended::ForGood;
+                Ended::ForGood
             }
         }
+    }
+
+    /// Makes one chunk while the client has another one to take: neither waits for the other as long as both go on.
+    async fn go_on(&mut self, chunks: &Chunks) -> Result<Ended, Failure> {
+        loop {
+            let room = match self.room_ahead() {
+                Some(room) => room,
+                // Nobody waits while holding.
+                None if self.settle(chunks).await? => self.wait_for_room().await?,
+                None => return Ok(Ended::Stalled),
+            };
+            let made = self.step(room).await;
+            if !self.settle(chunks).await? {
+                return Ok(Ended::Stalled);
+            }
+            let (chunk, time) = made?;
+            let is_end = chunk.value.next.is_none();
+            self.offer(chunk, time, chunks);
+            if !is_end && self.behind() < self.plan.bytes {
+                continue;
+            }
+            // The last chunk needs no guest any more, however long it waits.
+            self.live = None;
+            if !self.settle(chunks).await? {
+                return Ok(Ended::Stalled);
+            }
+            if !is_end {
+                // As much as was asked for: who wants no more drops us.
+                chunks.gone().await;
+            }
+            return Ok(Ended::ForGood);
+        }
+    }
+
+    /// Puts a chunk where the client finds it, and moves on to the place behind it.
+    fn offer(&mut self, chunk: Charged<Chunk>, time: Duration, chunks: &Chunks) {
+        let (from, bytes, next) = (self.at.clone(), chunk.value.bytes.len(), chunk.value.next.clone());
+        if let Some(next) = &next {
+            self.at = Position::Cursor(next.clone());
+        }
+        chunks.put(Ok(chunk));
+        self.offered = Some(Offered { from, bytes, time, next });
+    }
+
+    /// Bytes from where the read began to where it is.
+    fn behind(&self) -> u64 {
+        self.taken.bytes() + self.offered.as_ref().map_or(0, |offered| offered.bytes as u64)
+    }
+
+    /// Waits until the client has taken what it was offered; false if it stalls, and the read is back where the client is.
+    async fn settle(&mut self, chunks: &Chunks) -> Result<bool, Failure> {
+        let Some(offered) = self.offered.take() else { return Ok(true) };
+        let Offered { from, bytes, time, next } = offered;
+        if !self.is_taken(chunks).await {
+            self.at = from;
+            return Ok(false);
+        }
+        self.unstalled += bytes as u64;
+        let most = if self.unstalled >= FAST_BYTES { CHUNK_BYTES_MAX } else { CHUNK_BYTES };
+        self.chunk_bytes = (self.chunk_bytes * 2).min(most);
+        self.taken.count(bytes, time, next.as_deref()).map_err(|rule| self.broke(rule))?;
+        Ok(true)
     }
 
     /// Waits until the client has taken the chunk. After a stall neither the instance nor the chunk is kept.
     async fn is_taken(&mut self, chunks: &Chunks) -> bool {
         if let Ok(there) = tokio::time::timeout(STALL, chunks.taken()).await {
-            self.chunk_bytes = (self.chunk_bytes * 2).min(CHUNK_BYTES_MAX);
             return there;
         }
         self.live = None;
-        self.chunk_bytes = CHUNK_BYTES_SLOW;
+        (self.chunk_bytes, self.unstalled) = (CHUNK_BYTES_SLOW, 0);
         // Where there is none to take back, it was taken this very moment.
         chunks.take_back().is_none()
     }
 
-    /// One chunk, from where the client is.
-    async fn step(&mut self) -> Result<Charged<Chunk>, Failure> {
-        let rest = self.plan.bytes.saturating_sub(self.given).max(1);
-        let bytes = self.chunk_bytes.min(u32::try_from(rest).unwrap_or(u32::MAX));
-        let mut room = self.room(self.plan.use_as.room(bytes.into())).await?;
+    /// Bytes to ask for, as few as the client needs.
+    fn bytes(&self) -> u32 {
+        let rest = self.plan.bytes.saturating_sub(self.behind()).max(1);
+        self.chunk_bytes.min(u32::try_from(rest).unwrap_or(u32::MAX))
+    }
+
+    /// Bytes to charge for so many.
+    fn room(&self) -> u64 {
+        self.plan.use_as.room(self.bytes().into())
+    }
+
+    /// Room for a chunk, where neither it nor the instance that makes it has to be waited for.
+    fn room_ahead(&self) -> Option<Charge> {
+        let is_there = self.live.is_some() && self.since < RECYCLE_BYTES;
+        if is_there { self.agent.replies.charge(self.room()).ok() } else { None }
+    }
+
+    /// One chunk from where the read is, and what time it took the guest.
+    async fn step(&mut self, mut room: Charge) -> Result<(Charged<Chunk>, Duration), Failure> {
+        let bytes = self.bytes();
         if self.since >= RECYCLE_BYTES {
             self.live = None;
         }
@@ -273,13 +295,12 @@ impl Reading {
             }
             Err(failure) => return Err(failure),
         };
-        self.chunk_time = cost.wall;
-        self.check(&chunk, bytes)?;
+        rules::check(&chunk, &self.at, bytes).map_err(|rule| self.broke(rule))?;
         let given = chunk.bytes.len() as u64;
         room.shrink(room.bytes() - self.plan.use_as.room(given));
         self.since += given;
         self.live = Some(live);
-        Ok(Charged { value: chunk, charge: room })
+        Ok((Charged { value: chunk, charge: room }, cost.wall))
     }
 
     /// An agent that reads files does so on a thread that may wait for them, instead of switching threads twice for every
@@ -290,15 +311,20 @@ impl Reading {
 
     /// Charges a chunk before it is made. Where there is no room now it waits for some, as long as a call would wait for its
     /// turn, and holding nothing but its cursor.
-    async fn room(&mut self, bytes: u64) -> Result<Charge, Failure> {
+    async fn wait_for_room(&mut self) -> Result<Charge, Failure> {
         let deadline = Instant::now() + self.agent.spec().queue_wait;
         loop {
-            let refusal = match self.agent.replies.charge(bytes) {
+            let refusal = match self.agent.replies.charge(self.room()) {
                 Ok(room) => return Ok(room),
                 Err(refusal) => refusal,
             };
             self.live = None;
             let closed = Closed::HostFull(refusal);
+            if self.chunk_bytes > CHUNK_BYTES_SLOW {
+                // Many read at once: less for each of them, before there is nothing for one.
+                self.chunk_bytes = (self.chunk_bytes / 2).max(CHUNK_BYTES_SLOW);
+                continue;
+            }
             if closed.for_ever() || Instant::now() >= deadline {
                 return Err(self.agent.refused(self.agent.scene().closed(&closed)));
             }
@@ -306,57 +332,7 @@ impl Reading {
         }
     }
 
-    /// The rules of reading that one chunk can break (`resources.read` in the contract).
-    fn check(&self, chunk: &Chunk, bytes_max: u32) -> Result<(), Failure> {
-        let bytes = chunk.bytes.len();
-        if bytes > bytes_max as usize {
-            return Err(self.broke(format!("a chunk of {bytes} bytes, where {bytes_max} were asked for")));
-        }
-        let first = !matches!(self.at, Position::Cursor(_));
-        if first != chunk.head.is_some() {
-            return Err(self.broke(if first { "the first chunk has no head" } else { "a later chunk has a head" }));
-        }
-        let told = chunk.head.iter().flat_map(|head| head.mime_type.iter().chain(&head.version)).map(String::len);
-        if told.sum::<usize>() > HEAD_BYTES_MAX {
-            return Err(self.broke(format!("a media type and version of more than {HEAD_BYTES_MAX} bytes")));
-        }
-        let Some(next) = &chunk.next else { return Ok(()) };
-        if bytes == 0 {
-            return Err(self.broke("an empty chunk before the end"));
-        }
-        if next.len() > CURSOR_BYTES_MAX {
-            let length = next.len();
-            return Err(self.broke(format!("a cursor of {length} bytes; at most {CURSOR_BYTES_MAX} are allowed")));
-        }
-        Ok(())
-    }
-
-    /// Moves on to the cursor `next`, behind a chunk that was taken. The rules that only many chunks can break.
-    fn go_on(&mut self, bytes: usize, next: String) -> Result<(), Failure> {
-        self.given += bytes as u64;
-        // Not of chunks that were taken back: how often a client stalls is no fault of the agent's.
-        self.guest_time += self.chunk_time;
-        let time_max = GUEST_TIME_MAX + Duration::from_secs(self.given / BYTES_PER_SECOND_MIN);
-        if self.guest_time > time_max {
-            let seconds = time_max.as_secs();
-            return Err(self.broke(format!("more than {seconds} s of the agent's time for so many bytes")));
-        }
-        if bytes < SMALL_CHUNK_BYTES {
-            self.small_chunks += 1;
-        }
-        if self.small_chunks > SMALL_CHUNKS_MAX {
-            return Err(
-                self.broke(format!("more than {SMALL_CHUNKS_MAX} chunks of less than {SMALL_CHUNK_BYTES} bytes"))
-            );
-        }
-        if self.loops.closes_with(&next) {
-            return Err(self.broke("a cursor came twice"));
-        }
-        self.at = Position::Cursor(next);
-        Ok(())
-    }
-
-    fn broke(&self, what: impl std::fmt::Display) -> Failure {
+    fn broke(&self, what: String) -> Failure {
         self.agent.broke(format!("`resources.read`: {what}"))
     }
 }

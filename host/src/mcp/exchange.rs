@@ -39,9 +39,10 @@ impl Outlet {
         self.events.put(event);
     }
 
-    /// Sends bytes as soon as the client can take them; false when it is gone.
+    /// Sends bytes, and waits until they have been taken: what comes next is made when somebody wants it, and not to lie
+    /// there. False when the client is gone.
     pub async fn send(&self, bytes: Bytes) -> bool {
-        self.events.give(bytes).await
+        self.events.give(bytes).await && self.events.taken().await
     }
 
     /// What pays for events.

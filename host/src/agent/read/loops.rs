@@ -8,11 +8,13 @@ pub struct Loops {
     remember_again: u64,
 }
 
-impl Loops {
-    pub fn new() -> Self {
+impl Default for Loops {
+    fn default() -> Self {
         Self { remembered: None, steps: 0, remember_again: 1 }
     }
+}
 
+impl Loops {
     /// Whether this cursor was there before, sooner or later.
     pub fn closes_with(&mut self, cursor: &str) -> bool {
         if self.remembered.as_deref() == Some(cursor) {
