@@ -6,13 +6,15 @@
 //!
 //! # Layout, along one request's way
 //!
-//! - `listen`: accept, seats, the hyper loop, drain. `socket`: the stream below hyper: charged heads, ended stalls.
+//! - `listen`: accept, seats, the hyper loop, drain. `again`: that loop's turns. `socket`: the stream below hyper: charged
+//!   heads, ended stalls.
 //! - `route`: the one table of paths. `gate`: Host, Origin and what browsers need. `identify`: who asks.
 //! - `post`: an MCP message, or a stream to hear of more. `accept`: what may come back. `body`: its bytes. `reply`: the answer.
 //! - `resource`, `range`: a resource as plain bytes. `health`: `/livez`, `/readyz`. `status`: what operators see.
 //! - `ask`: the other side, for the command line: a question to a running host.
 
 mod accept;
+mod again;
 pub mod ask;
 mod body;
 mod gate;

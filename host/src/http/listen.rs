@@ -5,6 +5,7 @@
 //! kernel's queue.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use stockade_ledger::Account;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use super::again::Again;
 use super::reply::Connection;
 use super::socket::{Head, Socket};
 use crate::manifest::HttpLimits;
@@ -151,10 +153,11 @@ fn connection(
     async move {
         let _seat = seat;
         tokio::pin!(connection);
+        let again = Again::new();
         let mut left_to_end = false;
         loop {
             tokio::select! {
-                ended = &mut connection => {
+                ended = poll_fn(|cx| again.poll(connection.as_mut(), cx)) => {
                     if let Err(error) = ended {
                         tracing::debug!(%error, "connection ended early");
                     }
