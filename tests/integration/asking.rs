@@ -272,6 +272,42 @@ async fn questions_are_bounded_in_number_and_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rounds_and_answers_are_bounded() {
+    const ROUNDS_MAX: usize = 16;
+    const ANSWERS_MAX: u64 = 64;
+    let host = TestHost::start(EVERYTHING);
+    let client = host.agent("everything");
+    let session = asked_all(&client).await;
+    // An answer without the name counts as none, so the agent asks again.
+    let (mut events, mut asked) = question(&session, 1, GREETER).await;
+    for round in 1..=ROUNDS_MAX {
+        assert_eq!(asked["method"], "elicitation/create", "round {round}: {asked}");
+        assert_eq!(answer(&session, &asked, accepted(json!({}))).await, 202);
+        asked = events.message().await.expect("one more message");
+    }
+    let said = asked["error"]["message"].as_str().expect("an error");
+    assert!(said.contains("more than 16 times"), "{said}");
+    assert_eq!(events.message().await, None);
+
+    for (count, status) in [(ANSWERS_MAX, 200), (ANSWERS_MAX + 1, 400)] {
+        let answers: Value =
+            (0..count).map(|it| (it.to_string(), accepted(json!({})))).collect::<serde_json::Map<_, _>>().into();
+        let params = json!({ "name": GREETER, "arguments": {}, "inputResponses": answers });
+        let said = client.request("tools/call", declaring(form(), params)).await;
+        assert_eq!(said.status, status, "{count} answers: {}", said.body);
+        if status == 400 {
+            let limit = said.limit();
+            assert_eq!(
+                (&limit["limit"], &limit["cap"], &limit["wanted"]),
+                (&json!("inputResponses"), &json!(64), &json!(65))
+            );
+        }
+    }
+    assert_eq!(session.end().await, 204);
+    host.assert_nothing_remains().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn while_a_person_thinks_the_agent_serves_others() {
     let host = TestHost::start(
         "agents: { everything: { component: '{agents}/everything.wasm', concurrency: 1, queue: 1, queue_wait: 500ms } }",

@@ -11,11 +11,11 @@ const HEAD_BYTES_MAX: usize = 4 << 10;
 
 /// A chunk of fewer bytes is small, and only so many of them may come: a guest must not hold its place for ever by giving a
 /// byte at a time.
-const SMALL_CHUNK_BYTES: usize = 4 << 10;
-const SMALL_CHUNKS_MAX: u32 = 256;
+pub const SMALL_CHUNK_BYTES: usize = 4 << 10;
+pub const SMALL_CHUNKS_MAX: u32 = 256;
 
 /// Wall clock of all guest calls of one read together: so much in any case, and more for a resource that is long.
-const GUEST_TIME_MAX: Duration = Duration::from_secs(120);
+pub const GUEST_TIME_MAX: Duration = Duration::from_secs(120);
 const BYTES_PER_SECOND_MIN: u64 = 1 << 20;
 
 /// What the client has taken so far. Chunks that were taken back are not in it: how often a client stalls is no fault of the

@@ -22,7 +22,7 @@ use crate::mcp::reply::Reply;
 use crate::mcp::request::Request;
 use crate::mcp::server::Meta;
 
-/// Answers a client may bring; more are not passed on.
+/// Answers a client may bring: far more than an agent may ask.
 const ANSWERS_MAX: usize = 64;
 
 /// A request that may be answered with questions.
@@ -99,14 +99,18 @@ impl<'a> Round<'a> {
             Some(Err(_)) => return Err(Error::invalid_params("`requestState` must be a string")),
             None => None,
         };
-        let mut answers = Vec::new();
+        let (mut answers, mut count) = (Vec::new(), 0);
         let is_object = meta.answers.is_none_or(|responses| {
             json::for_each_member(responses, |key, answer| {
-                if answers.len() < ANSWERS_MAX {
+                count += 1;
+                if count <= ANSWERS_MAX {
                     answers.push((key.into_owned(), answer.get().to_owned()));
                 }
             })
         });
+        if count > ANSWERS_MAX {
+            return Err(Error::beyond("inputResponses", "answers", ANSWERS_MAX as u64, count as u64));
+        }
         if !is_object || answers.iter().any(|(_, answer)| !answer.starts_with('{')) {
             return Err(Error::invalid_params("`inputResponses` must be an object of result objects"));
         }
