@@ -130,14 +130,16 @@ impl App {
     async fn listen(self: &Arc<Self>, listener: TcpListener, audience: Audience, mut stopped: watch::Receiver<bool>) {
         let limits = self.settings.limits;
         let reach = Reach::of(&listener);
-        let routes = |admission| route::table(audience, route::Desk { app: self.clone(), reach, admission });
+        let connections = match audience {
+            Audience::Public => limits.connections as usize,
+            Audience::Admin => ADMIN_CONNECTIONS,
+        };
+        let desk = |admission| route::Desk { app: self.clone(), reach, admission, connections };
+        let routes = |admission| route::table(audience, desk(admission));
         let serving = listen::Serving {
             routes: routes(route::Admission::Open),
             overflow: routes(route::Admission::Full),
-            connections: match audience {
-                Audience::Public => limits.connections as usize,
-                Audience::Admin => ADMIN_CONNECTIONS,
-            },
+            connections,
             limits,
             drain: self.settings.drain,
             // Clients that hold all of theirs must not keep operators out.

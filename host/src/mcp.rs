@@ -65,7 +65,7 @@ use crate::memory::Accounts;
 use buffer::{Buffer, Overflow};
 use call::{Call, Endpoint, Target};
 use error::Error;
-pub use error::HostLimit;
+pub use error::{HostLimit, excerpt};
 pub use exchange::{Aborted, Outlet, Stream};
 pub use explain::amount;
 pub use legacy::SESSION;

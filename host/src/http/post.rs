@@ -94,7 +94,7 @@ pub fn come_in(desk: &Desk, request: &Parts) -> Result<(Arc<Principal>, gate::Pa
     let page = page.map_err(|denied| closing(app.mcp.refuse(StatusCode::FORBIDDEN, &denied.to_string()), None))?;
     match identify(&app.settings.access, desk.reach, request) {
         Ok(principal) if desk.admission == Admission::Open => Ok((principal, page)),
-        Ok(_) => Err(Box::new(closing(connections_full(app), page))),
+        Ok(_) => Err(Box::new(closing(connections_full(desk), page))),
         Err(unauthorized) => Err(Box::new(unauthorized.refuse(&app.mcp, page))),
     }
 }
@@ -151,9 +151,9 @@ fn admit(
     Ok((accept, place))
 }
 
-fn connections_full(app: &App) -> Reply {
-    let cap = u64::from(app.settings.limits.connections);
-    app.mcp.refuse_at_limit(HostLimit {
+fn connections_full(desk: &Desk) -> Reply {
+    let cap = desk.connections as u64;
+    desk.app.mcp.refuse_at_limit(HostLimit {
         agent: None,
         version: None,
         limit: "connections",

@@ -25,7 +25,7 @@ use super::route::Desk;
 use crate::access::Principal;
 use crate::agent::contract::{Chunk, Error, Form, Head};
 use crate::agent::{Agent, Caller, Charged, Failure, Plan, Read, Use};
-use crate::mcp::{Aborted, NEWEST, Outlet, Stream};
+use crate::mcp::{Aborted, NEWEST, Outlet, Stream, excerpt};
 
 /// Nothing that a browser could do with a resource but show it.
 const SANDBOX: &str = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'";
@@ -70,7 +70,7 @@ pub async fn get(desk: &Desk, agent: &str, request: Request) -> Response {
     let held = Held { connection: request.extensions.get::<Connection>().cloned(), place: Some(Arc::new(place)) };
     // Ranges are for GET alone (RFC 9110, 14.2).
     let mut response = match whole.part(&request.headers, !head_only).await {
-        Ok(part) => part.respond(head_only, held, desk),
+        Ok(part) => part.respond(head_only, held, (agent, &uri), desk),
         Err(failure) => plain(app.mcp.refuse_read(failure, agent, &uri), None),
     };
     if let Some(page) = page {
@@ -171,14 +171,18 @@ impl<'a> Whole<'a> {
 }
 
 impl Part {
-    fn respond(self, head_only: bool, held: Held, desk: &Desk) -> Response {
+    fn respond(self, head_only: bool, held: Held, (agent, uri): (&Arc<Agent>, &str), desk: &Desk) -> Response {
         let Self { status, head, etag, seeks, range, length, read } = self;
         let body = match read {
             Some((read, first)) if !head_only => {
                 let bytes_max = desk.app.mcp.stream_bytes_max();
+                let (agent, uri) = (agent.clone(), excerpt(uri).into_owned());
                 let stream = Stream::new(desk.app.mcp.streams_account(), move |outlet| async move {
                     let length = Length { bytes: length, is_all: status == StatusCode::OK };
-                    send(&outlet, read, first, length, bytes_max).await
+                    send(&outlet, read, first, length, bytes_max).await.map_err(|why| {
+                        tracing::warn!(agent = agent.name(), uri, %why, "a resource broke off while it was sent");
+                        Aborted
+                    })
                 });
                 Body::new(Streaming::new(stream, held, length))
             }
@@ -209,7 +213,7 @@ async fn send(
     first: Charged<Chunk>,
     length: Length,
     bytes_max: u64,
-) -> Result<(), Aborted> {
+) -> Result<(), BrokeOff> {
     let mut left = length.bytes.unwrap_or(bytes_max);
     let mut chunk = Some(first);
     while let Some(Charged { value, charge }) = chunk {
@@ -217,8 +221,7 @@ async fn send(
         let bytes = Bytes::from_owner(Paid { bytes: value.bytes, _charge: charge });
         let is_beyond = count > left || (count == left && has_next);
         if is_beyond && length.is_all {
-            tracing::warn!("a resource is longer than it may be, or than was said: it broke off");
-            return Err(Aborted);
+            return Err(BrokeOff::TooLong);
         }
         let now = count.min(left);
         left -= now;
@@ -226,12 +229,20 @@ async fn send(
         if left == 0 || !has_next {
             break;
         }
-        chunk = read.next().await.map_err(|failure| {
-            tracing::warn!(%failure, "a resource broke off while it was sent");
-            Aborted
-        })?;
+        chunk = read.next().await.map_err(BrokeOff::Failed)?;
     }
-    if length.bytes.is_some() && left > 0 { Err(Aborted) } else { Ok(()) }
+    if length.bytes.is_some() && left > 0 { Err(BrokeOff::TooShort(left)) } else { Ok(()) }
+}
+
+/// Why the rest of a resource was not sent; for the log.
+#[derive(Debug, thiserror::Error)]
+enum BrokeOff {
+    #[error("{0}")]
+    Failed(Failure),
+    #[error("it is longer than was said, or than `http.stream_bytes_max` allows")]
+    TooLong,
+    #[error("it ends {0} bytes earlier than was said")]
+    TooShort(u64),
 }
 
 /// How much is to be sent.

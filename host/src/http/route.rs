@@ -43,6 +43,8 @@ pub struct Desk {
     pub app: Arc<App>,
     pub reach: Reach,
     pub admission: Admission,
+    /// Connections that the listener takes.
+    pub connections: usize,
 }
 
 pub fn table(audience: Audience, desk: Desk) -> Router {

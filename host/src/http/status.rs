@@ -10,22 +10,20 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
 
-use super::identify::{Unauthorized, identify};
+use super::App;
+use super::identify::Unauthorized;
+use super::post::come_in;
 use super::reply::{closing, plain};
-use super::route::{Admission, Desk};
-use super::{App, gate};
+use super::route::Desk;
 use stockade_ledger::AccountSnapshot;
 
-use crate::agent::{Agent, Failure, LimitName};
+use crate::agent::{Agent, Failure, LimitName, Unit};
 use crate::manifest::Role;
-use crate::mcp::buffer::Buffer;
-use crate::mcp::{Open, Reply};
+use crate::mcp::buffer::{Buffer, Overflow};
+use crate::mcp::{Open, Reply, amount};
 
 /// Bytes of one answer: a thousand agents, each with a few hundred bytes.
 const STATUS_BYTES_MAX: u64 = 512 << 10;
-
-/// Nothing an operator asks is for web pages.
-const NO_PAGE: gate::Page = None;
 
 /// One agent, as operators see it.
 #[derive(Debug, Serialize)]
@@ -73,49 +71,49 @@ struct Lent {
 /// Answers an operator.
 pub async fn status(State(desk): State<Desk>, request: Request) -> Response {
     let app = &desk.app;
-    let refuse = |status, text: &str| closing(app.mcp.refuse(status, text), NO_PAGE);
+    // Nothing an operator asks is for web pages.
+    let refuse = |status, text: &str| closing(app.mcp.refuse(status, text), None);
     let (parts, _) = request.into_parts();
-    if let Err(denied) = app.settings.gate.check(&parts.uri, &parts.headers) {
-        return refuse(StatusCode::FORBIDDEN, &denied.to_string());
+    let principal = match come_in(&desk, &parts) {
+        Ok((principal, _)) => principal,
+        Err(refused) => return *refused,
+    };
+    if principal == app.settings.access.anonymous() {
+        return Unauthorized::Missing.refuse(&app.mcp, None);
     }
-    match identify(&app.settings.access, desk.reach, &parts) {
-        Ok(principal) if principal.role == Role::Operator => {}
-        Ok(principal) if principal == app.settings.access.anonymous() => {
-            return Unauthorized::Missing.refuse(&app.mcp, NO_PAGE);
-        }
-        Ok(_) => return refuse(StatusCode::FORBIDDEN, "only an operator may ask this: send the token of one"),
-        Err(unauthorized) => return unauthorized.refuse(&app.mcp, NO_PAGE),
+    if principal.role != Role::Operator {
+        return refuse(StatusCode::FORBIDDEN, "only an operator may ask this: send the token of one");
     }
-    if desk.admission == Admission::Full {
-        return refuse(StatusCode::SERVICE_UNAVAILABLE, "all connections for operators are taken: try again");
+    let mut body = Buffer::new(&app.settings.health, STATUS_BYTES_MAX);
+    if let Err(error) = write(app, &mut body) {
+        return match body.overflow() {
+            Some(Overflow::Refused(refusal)) => closing(app.mcp.refuse_unpaid(&refusal), None),
+            Some(Overflow::Cap { cap, .. }) => {
+                let text = format!("the status of so many agents is longer than {}", amount(cap, Unit::Bytes));
+                refuse(StatusCode::INTERNAL_SERVER_ERROR, &text)
+            }
+            None => refuse(StatusCode::INTERNAL_SERVER_ERROR, &format!("cannot write the status: {error}")),
+        };
     }
-    match written(app) {
-        Ok(body) => {
-            let reply = Reply::json(body.into_bytes());
-            let mut response = plain(reply, NO_PAGE);
-            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            response
-        }
-        Err(_) => refuse(StatusCode::SERVICE_UNAVAILABLE, "there is no memory left for this answer: try again"),
-    }
+    let mut response = plain(Reply::json(body.into_bytes()), None);
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
-/// The whole answer, under a charge, one agent after the other.
-fn written(app: &App) -> serde_json::Result<Buffer> {
-    let mut buffer = Buffer::new(&app.settings.health, STATUS_BYTES_MAX);
+/// Writes the whole answer, one agent after the other.
+fn write(app: &App, buffer: &mut Buffer) -> serde_json::Result<()> {
     let put = |buffer: &mut Buffer, text: &str| std::io::Write::write_all(buffer, text.as_bytes());
-    serde_json::to_writer(&mut buffer, &held(app))?;
+    serde_json::to_writer(&mut *buffer, &held(app))?;
     // Its last brace, to go on inside.
     buffer.truncate(buffer.len() - 1);
-    put(&mut buffer, r#","agents":["#).map_err(serde_json::Error::io)?;
+    put(buffer, r#","agents":["#).map_err(serde_json::Error::io)?;
     for (agent, place) in app.agents.all().zip(0..) {
         if place > 0 {
-            put(&mut buffer, ",").map_err(serde_json::Error::io)?;
+            put(buffer, ",").map_err(serde_json::Error::io)?;
         }
-        serde_json::to_writer(&mut buffer, &row(agent))?;
+        serde_json::to_writer(&mut *buffer, &row(agent))?;
     }
-    put(&mut buffer, "]}\n").map_err(serde_json::Error::io)?;
-    Ok(buffer)
+    put(buffer, "]}\n").map_err(serde_json::Error::io)
 }
 
 fn held(app: &App) -> Held {
