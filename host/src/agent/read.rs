@@ -238,7 +238,7 @@ impl Reading {
         self.unstalled += bytes as u64;
         let most = if self.unstalled >= FAST_BYTES { CHUNK_BYTES_MAX } else { CHUNK_BYTES };
         self.chunk_bytes = (self.chunk_bytes * 2).min(most);
-        self.taken.count(bytes, time, next.as_deref()).map_err(|rule| self.broke(rule))?;
+        self.taken.count(bytes, time, next.as_deref()).map_err(|rule| self.broke(&rule))?;
         Ok(true)
     }
 
@@ -295,7 +295,7 @@ impl Reading {
             }
             Err(failure) => return Err(failure),
         };
-        rules::check(&chunk, &self.at, bytes).map_err(|rule| self.broke(rule))?;
+        rules::check(&chunk, &self.at, bytes).map_err(|rule| self.broke(&rule))?;
         let given = chunk.bytes.len() as u64;
         room.shrink(room.bytes() - self.plan.use_as.room(given));
         self.since += given;
@@ -332,7 +332,7 @@ impl Reading {
         }
     }
 
-    fn broke(&self, what: String) -> Failure {
+    fn broke(&self, what: &str) -> Failure {
         self.agent.broke(format!("`resources.read`: {what}"))
     }
 }
