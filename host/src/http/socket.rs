@@ -32,6 +32,7 @@ pub struct Socket {
 pub struct Head {
     arriving: Mutex<Arriving>,
     aborted: AtomicBool,
+    streaming: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -50,7 +51,7 @@ pub struct InRequest {
 impl Head {
     pub fn new(account: &Account) -> Self {
         let arriving = Mutex::new(Arriving { charge: account.empty(), in_request: false });
-        Self { arriving, aborted: AtomicBool::new(false) }
+        Self { arriving, aborted: AtomicBool::new(false), streaming: AtomicBool::new(false) }
     }
 
     /// Called when a head is complete. What arrives until the end of the request is body.
@@ -64,6 +65,16 @@ impl Head {
     /// The reply broke off: the connection must not end as if it were whole, whatever version of HTTP the client speaks.
     pub fn abort(&self) {
         self.aborted.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a reply is on its way that comes piece by piece.
+    pub fn is_streaming(&self) -> bool {
+        self.streaming.load(Ordering::Relaxed)
+    }
+
+    /// Says that such a reply begins, or ends.
+    pub fn set_streaming(&self, streaming: bool) {
+        self.streaming.store(streaming, Ordering::Relaxed);
     }
 
     fn arrived(&self, bytes: u64) -> io::Result<()> {
