@@ -2,7 +2,8 @@
 //!
 //! A queue of length one, without a task or a channel behind it, so that a thousand idle streams cost next to nothing. The
 //! giver can take back what nobody has taken: what was made for a client that stalls need not be kept for it. Either side
-//! may be dropped at any time, and the other one notices. Each side belongs to one task.
+//! may be dropped at any time, and the other one notices. Each side belongs to one task; only for the end of the taker a second
+//! one may wait.
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,11 +29,13 @@ struct State<T> {
     wanted: bool,
     giver: Option<Waker>,
     taker: Option<Waker>,
+    /// Who waits for nothing but the end of the taker, perhaps from another task than the giver's.
+    end: Option<Waker>,
 }
 
 /// Both sides of a new handover.
 pub fn pair<T>() -> (Giver<T>, Taker<T>) {
-    let state = State { item: None, givers: 1, taker_gone: false, wanted: false, giver: None, taker: None };
+    let state = State { item: None, givers: 1, taker_gone: false, wanted: false, giver: None, taker: None, end: None };
     let shared = Arc::new(Shared(Mutex::new(state)));
     (Giver(shared.clone()), Taker(shared))
 }
@@ -83,7 +86,15 @@ impl<T> Giver<T> {
 
     /// Waits until the taker is gone.
     pub async fn gone(&self) {
-        poll_fn(|cx| self.poll(cx, |_| false)).await;
+        let gone = poll_fn(|cx| {
+            let mut state = self.0.lock();
+            if state.taker_gone {
+                return Poll::Ready(());
+            }
+            remember(&mut state.end, cx);
+            Poll::Pending
+        });
+        gone.await;
     }
 
     /// What was given and not yet taken.
@@ -173,6 +184,7 @@ impl<T> Drop for Taker<T> {
             let mut state = self.0.lock();
             state.taker_gone = true;
             wake(state.giver.take());
+            wake(state.end.take());
             state.item.take()
         };
         // Outside the lock: its charge takes a lock of its own.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use stockade::agent::contract::Chunk;
 use stockade::agent::{CHUNK_BYTES_MAX, Caller, Charged, Failure, Plan};
-use stockade_tests::TestHost;
+use stockade_tests::{Setup, TestHost};
 
 const EVERYTHING: &str = "agents: { everything: { component: '{agents}/everything.wasm' } }";
 
@@ -85,14 +85,20 @@ async fn an_instance_is_recycled_now_and_then() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_leaves_stops_the_guest() {
-    let host = TestHost::start("agents: { guests: { component: '{agents}/guests.wasm', deadline: 60s, cpu: 60s } }");
-    let mut reading = host.handle("guests").read(&caller(), "hostile:///spin-second", Plan::WHOLE);
-    reading.next().await.expect("the first chunk is fine").expect("there is one");
-    assert!(stockade_tests::eventually(|| host.used("guests") > 0), "the second spins");
-    drop(reading);
-    let began = std::time::Instant::now();
-    assert!(stockade_tests::eventually(|| host.used("guests") == 0));
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    // Without directories a guest runs on a thread that others share, with some on one of its own.
+    for dirs in ["", ", dirs: { /docs: { path: docs } }"] {
+        let setup = Setup::default();
+        setup.file("docs/here.txt", b"");
+        let agent = "component: '{agents}/guests.wasm', deadline: 60s, cpu: 60s";
+        let host = setup.start(&format!("agents: {{ guests: {{ {agent}{dirs} }} }}"));
+        let mut reading = host.handle("guests").read(&caller(), "hostile:///spin-second", Plan::WHOLE);
+        reading.next().await.expect("the first chunk is fine").expect("there is one");
+        assert!(stockade_tests::eventually(|| host.used("guests") > 0), "the second spins");
+        drop(reading);
+        let began = std::time::Instant::now();
+        assert!(stockade_tests::eventually(|| host.used("guests") == 0));
+        assert!(began.elapsed() < Duration::from_secs(5), "{dirs}: {:?}", began.elapsed());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

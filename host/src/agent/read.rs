@@ -185,7 +185,7 @@ impl Reading {
         loop {
             let room = match self.room_ahead() {
                 Some(room) => room,
-                // Nobody waits while holding.
+                // Nobody waits while the client has something of ours to take.
                 None if self.settle(chunks).await? => self.wait_for_room().await?,
                 None => return Ok(Ended::Stalled),
             };
@@ -264,10 +264,11 @@ impl Reading {
         self.plan.use_as.room(self.bytes().into())
     }
 
-    /// Room for a chunk, where neither it nor the instance that makes it has to be waited for.
+    /// Room for a chunk, where neither it nor the instance that makes it has to be waited for. For a client that has just
+    /// stalled, or where room is scarce, nothing is made ahead: it would often be made in vain.
     fn room_ahead(&self) -> Option<Charge> {
         let is_there = self.live.is_some() && self.since < RECYCLE_BYTES;
-        if is_there { self.agent.replies.charge(self.room()).ok() } else { None }
+        if is_there && self.chunk_bytes >= CHUNK_BYTES { self.agent.replies.charge(self.room()).ok() } else { None }
     }
 
     /// One chunk from where the read is, and what time it took the guest.
@@ -318,13 +319,13 @@ impl Reading {
                 Ok(room) => return Ok(room),
                 Err(refusal) => refusal,
             };
-            self.live = None;
             let closed = Closed::HostFull(refusal);
             if self.chunk_bytes > CHUNK_BYTES_SLOW {
                 // Many read at once: less for each of them, before there is nothing for one.
                 self.chunk_bytes = (self.chunk_bytes / 2).max(CHUNK_BYTES_SLOW);
                 continue;
             }
+            self.live = None;
             if closed.for_ever() || Instant::now() >= deadline {
                 return Err(self.agent.refused(self.agent.scene().closed(&closed)));
             }

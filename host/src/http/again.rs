@@ -11,9 +11,6 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use atomic_waker::AtomicWaker;
 
-/// Polls in a row, before others have their turn.
-const POLLS_MAX: usize = 8;
-
 const IDLE: u8 = 0;
 const POLLED: u8 = 1;
 const WOKEN: u8 = 2;
@@ -38,10 +35,11 @@ impl Again {
         Self { waker: wakes.clone().into(), wakes }
     }
 
-    /// Polls `future`, and once more for each time that it woke itself meanwhile.
-    pub fn poll<F: Future>(&self, mut future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
+    /// Polls `future`, and once more for each time that it woke itself meanwhile: `polls_max` times at most, before others
+    /// have their turn.
+    pub fn poll<F: Future>(&self, mut future: Pin<&mut F>, polls_max: u32, cx: &mut Context<'_>) -> Poll<F::Output> {
         self.wakes.task.register(cx.waker());
-        for _ in 0..POLLS_MAX {
+        for _ in 0..polls_max {
             self.wakes.state.store(POLLED, Ordering::Release);
             let polled = future.as_mut().poll(&mut Context::from_waker(&self.waker));
             let state = self.wakes.state.swap(IDLE, Ordering::AcqRel);

@@ -1,7 +1,8 @@
 //! One piece of a file, from wherever the client is.
 //!
 //! A cursor is `offset:version`. The version makes sure that the pieces of one read are pieces of one content: a file
-//! that was changed under way ends the read with an error instead of a mixture.
+//! that was changed under way ends the read with an error instead of a mixture. One that was replaced by another is read to its
+//! own end as long as it stays open.
 
 #[cfg(test)]
 mod tests;

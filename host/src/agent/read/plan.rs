@@ -5,7 +5,7 @@
 pub struct Plan {
     /// Where to begin: at this byte, which not every agent can, or at the start.
     pub offset: Option<u64>,
-    /// Most bytes to read; the last chunk may be longer.
+    /// Most bytes to read, and at least one.
     pub bytes: u64,
     pub use_as: Use,
 }

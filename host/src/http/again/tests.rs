@@ -7,6 +7,8 @@ use std::task::Waker;
 
 use super::*;
 
+const POLLS_MAX: u32 = 8;
+
 /// Counts how often a task is woken.
 #[derive(Default)]
 struct Counter(AtomicUsize);
@@ -30,7 +32,7 @@ fn what_wakes_itself_goes_on_at_once() {
         cx.waker().wake_by_ref();
         Poll::Pending
     }));
-    assert_eq!(again.poll(future.as_mut(), &mut Context::from_waker(&waker)), Poll::Ready("done"));
+    assert_eq!(again.poll(future.as_mut(), POLLS_MAX, &mut Context::from_waker(&waker)), Poll::Ready("done"));
     assert_eq!(counter.0.load(Ordering::Relaxed), 0, "nobody else was bothered");
 }
 
@@ -44,7 +46,7 @@ fn what_never_stops_lets_others_have_their_turn() {
         cx.waker().wake_by_ref();
         Poll::<()>::Pending
     }));
-    assert!(again.poll(future.as_mut(), &mut Context::from_waker(&waker)).is_pending());
+    assert!(again.poll(future.as_mut(), POLLS_MAX, &mut Context::from_waker(&waker)).is_pending());
     assert_eq!((polls, counter.0.load(Ordering::Relaxed)), (POLLS_MAX, 1));
 }
 
@@ -58,7 +60,7 @@ fn a_wake_from_elsewhere_reaches_the_task_whenever_it_comes() {
             inner = Some(cx.waker().clone());
             Poll::<()>::Pending
         }));
-        assert!(again.poll(future.as_mut(), &mut Context::from_waker(&waker)).is_pending());
+        assert!(again.poll(future.as_mut(), POLLS_MAX, &mut Context::from_waker(&waker)).is_pending());
         inner.take().expect("it was polled").wake();
         assert_eq!(counter.0.load(Ordering::Relaxed), woken);
     }
@@ -71,7 +73,7 @@ async fn no_wake_is_lost_between_threads() {
         let again = Again::new();
         let task = tokio::spawn(async move {
             let mut receiver = pin!(receiver);
-            poll_fn(|cx| again.poll(receiver.as_mut(), cx)).await
+            poll_fn(|cx| again.poll(receiver.as_mut(), POLLS_MAX, cx)).await
         });
         sender.send(round).expect("it waits");
         assert_eq!(task.await.expect("it ends"), Ok(round));
