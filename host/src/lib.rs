@@ -34,7 +34,7 @@
 //! |---|---|---|---|
 //! | a call's memories and tables | `guests` | `memory` of the agent | `hostile::*` |
 //! | results copied out of a guest | `copies` | `copies` of the agent | `hostile::*`, `limits::copies` |
-//! | chunks of a resource: sent, ready, being made | `replies` | three of 256 KiB (768 KiB for fast readers) with room to be written as base64; one after a stall; smaller ones where many read | `big_reads::readers_that_stand_still_hold_no_instance`, `reading::many_readers_share_the_room_there_is` |
+//! | chunks of a resource: sent, ready, being made | `replies` | three of 256 KiB (512 KiB for fast readers) with room to be written as base64; one after a stall; smaller ones where many read | `big_reads::readers_that_stand_still_hold_no_instance`, `reading::many_readers_share_the_room_there_is` |
 //! | a reply being built or sent | `replies` | `http.reply` | `limits::a_reply_larger_than_it_may_be` |
 //! | a resource on its way | none at once | `http.stream_bytes_max`, `http.stream_stall` | `plain_reads::*`, `big_reads::*` |
 //! | a session | `sessions` | `transports.sessions`, `idle`, `lifetime` | `sessions::*` |

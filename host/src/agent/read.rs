@@ -27,7 +27,7 @@ pub use plan::{Plan, Use};
 use rules::Taken;
 
 /// Bytes of one chunk, for a client that is known to be fast.
-pub const CHUNK_BYTES_MAX: u32 = 768 << 10;
+pub const CHUNK_BYTES_MAX: u32 = 512 << 10;
 
 /// Bytes of a chunk at the beginning: much of what a client has taken may lie in the buffers of sockets, and the more there
 /// is in one chunk, the more is held for a client that takes no more.

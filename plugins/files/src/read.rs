@@ -16,7 +16,7 @@ use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 
 /// The contract's bound on a chunk, held here too so that a larger `max` costs no memory.
-const CHUNK_BYTES_MAX: u32 = 768 * 1024;
+const CHUNK_BYTES_MAX: u32 = 512 * 1024;
 
 /// A file that is open, and what it was when it was opened.
 struct Opened {

@@ -27,7 +27,7 @@ const PAGE_TABLES_MAX: usize = 100;
 /// Larger files are not read through just to count their rows.
 const COUNTED_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// The contract's bound on a chunk.
-const CHUNK_BYTES_MAX: usize = 768 * 1024;
+const CHUNK_BYTES_MAX: usize = 512 * 1024;
 
 /// One page of the list, by table name. The cursor is the last name on the page.
 pub fn list(catalog: &Catalog, cursor: Option<&str>) -> Result<ResourcePage, Error> {

@@ -24,7 +24,7 @@ const GROWTH_TARGET: f64 = 8.0;
 const RATIO_TARGET: f64 = 0.5;
 
 /// What a body that comes with its length is taken to be made of: a chunk of the contract.
-const PIECE_BYTES: u64 = 768 << 10;
+const PIECE_BYTES: u64 = 512 << 10;
 
 /// A file that is read before anything is measured.
 const WARM_UP_BYTES: u64 = 1 << 20;
