@@ -1,8 +1,8 @@
 //! `resources/read`: an agent's chunks -> one JSON string inside one reply.
 //!
-//! Each chunk is written and dropped before the next is taken, which the agent makes meanwhile. A small resource is collected, so that a failure in the
-//! middle is still a proper error. A larger one is sent while it is read: then a failure breaks the reply off in the
-//! middle of the string, so that nobody can take it for a whole one.
+//! Each chunk is written and dropped before the next is taken, which the agent makes meanwhile. A small resource is
+//! collected, so that a failure in the middle is still a proper error. A larger one is sent while it is read: then a failure
+//! breaks the reply off in the middle of the string, so that nobody can take it for a whole one.
 
 use std::fmt;
 
