@@ -10,6 +10,7 @@ use std::time::Instant;
 use stockade::Host;
 use stockade::agent::{Agent, Caller};
 use stockade::manifest::Manifest;
+use stockade::memory::Tenancy;
 
 const ROUNDS: usize = 5;
 const CALLS: usize = 20_000;
@@ -23,7 +24,7 @@ fn main() -> anyhow::Result<()> {
         let dir = tempfile::tempdir()?;
         let text = format!("agents:\n  hello:\n    component: {}\n", component.display());
         let manifest = Manifest::parse(&text, dir.path()).map_err(|errors| anyhow::anyhow!("{errors}"))?;
-        let host = Host::new(&manifest, target.join("release/stockade").canonicalize()?)?;
+        let host = Host::new(&manifest, target.join("release/stockade").canonicalize()?, Tenancy::Sole)?;
         host.agents().load().await;
         let hello = host.agents().get("hello").expect("it is in the manifest").clone();
         let bare = bare::Bare::new(&component).await?;

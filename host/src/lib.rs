@@ -68,7 +68,7 @@ use tokio::net::TcpListener;
 use access::Access;
 use agent::{Agents, Terms};
 use manifest::Manifest;
-use memory::Accounts;
+use memory::{Accounts, Tenancy};
 use registry::Registry;
 
 /// Mode of the data directory: compiled code and the operator's token are nobody else's.
@@ -93,15 +93,15 @@ pub struct Host {
 
 impl Host {
     /// Builds everything from the manifest, top to bottom. `program` is the `stockade` executable, which compiles agents
-    /// in a process of its own.
+    /// in a process of its own; `tenancy` says whether this process has other hosts beside this one.
     ///
     /// # Errors
     ///
     /// When the data directory cannot be had, the operator's token in it is none or could be read by others, or the guarantees of the accounts do not fit `memory`.
-    pub fn new(manifest: &Manifest, program: PathBuf) -> anyhow::Result<Self> {
+    pub fn new(manifest: &Manifest, program: PathBuf, tenancy: Tenancy) -> anyhow::Result<Self> {
         let made = std::fs::DirBuilder::new().recursive(true).mode(DATA_MODE).create(&manifest.data);
         made.with_context(|| format!("cannot create the data directory {}", manifest.data.display()))?;
-        let native = memory::measured()?;
+        let native = tenancy.native()?;
         let accounts = Accounts::open(manifest.memory, manifest.pressure.maximum, native)
             .with_context(|| format!("`memory: {}` is too small for the host itself", manifest.memory))?;
         let registry = Registry::from_manifest(manifest);
@@ -155,6 +155,6 @@ pub async fn run(
     listeners: Listeners,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    Host::new(manifest, program)?.serve(listeners, shutdown).await;
+    Host::new(manifest, program, Tenancy::Sole)?.serve(listeners, shutdown).await;
     Ok(())
 }

@@ -13,6 +13,32 @@ pub const HEALTH_FLOOR_BYTES: u64 = 1 << 20;
 /// Bytes the process itself may grow by after its start: connections, tasks, the allocator's slack.
 pub const NATIVE_GROWTH_BYTES: u64 = 16 << 20;
 
+/// What a host takes for itself at rest, where that cannot be measured; a measured one takes about half of it.
+const NATIVE_BYTES_UNMEASURED: u64 = 32 << 20;
+
+/// Whose the memory of this process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tenancy {
+    /// This host's alone: what the process holds is what the host holds.
+    Sole,
+    /// That of several hosts, as in tests: only its books are a host's own.
+    Shared,
+}
+
+impl Tenancy {
+    /// Bytes that a host holds for itself now.
+    ///
+    /// # Errors
+    ///
+    /// As [`measured`].
+    pub fn native(self) -> anyhow::Result<u64> {
+        match self {
+            Self::Sole => measured(),
+            Self::Shared => Ok(NATIVE_BYTES_UNMEASURED),
+        }
+    }
+}
+
 /// Ceilings, in percent of `memory`. They sum above 100: the root never lends more than it has, so a ceiling only says
 /// how much of it one kind of holder may take.
 pub mod percent {

@@ -32,7 +32,8 @@ impl Pair {
         Self { events, messages: Client::new(host.address, &data), session: session.to_owned() }
     }
 
-    /// The same, and past its beginning.
+    /// The same, and past its beginning. A place in flight is given back just after the client has the last byte: a host
+    /// that has one place only is waited for.
     async fn begun(host: &TestHost, path: &str) -> Self {
         let mut pair = Self::open(host, path).await;
         let client = json!({ "name": "old", "version": "0" });
@@ -40,7 +41,9 @@ impl Pair {
         pair.send(&request(0, "initialize", params)).await;
         let welcome = pair.events.message().await.expect("a reply");
         assert_eq!((&welcome["id"], &welcome["result"]["protocolVersion"]), (&json!(0), &json!(REVISION)), "{welcome}");
+        host.eventually_idle().await;
         pair.send(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" })).await;
+        host.eventually_idle().await;
         pair
     }
 
@@ -263,7 +266,6 @@ async fn batches_are_answered_together() {
 async fn what_lasts_is_not_in_flight_and_there_is_one_stream() {
     let host = TestHost::start(&format!("http: {{ in_flight: 1 }}\n{MANIFEST}"));
     let mut pair = Pair::begun(&host, "/sse/everything").await;
-    host.eventually_idle().await;
     let meta = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientCapabilities": {},

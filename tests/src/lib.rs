@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use stockade::agent::{Agent, Agents, Figures};
 use stockade::manifest::{Manifest, Overrides};
-use stockade::memory::Accounts;
+use stockade::memory::{Accounts, Tenancy};
 use stockade::{Host, Listeners};
 use stockade_ledger::AccountSnapshot;
 use tokio::net::TcpListener;
@@ -116,7 +116,7 @@ impl TestHost {
         let serve = move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(2).build()?;
             runtime.block_on(async move {
-                let host = Host::new(&manifest, process::stockade_binary()?)?;
+                let host = Host::new(&manifest, process::stockade_binary()?, Tenancy::Shared)?;
                 let public = TcpListener::bind(manifest.listen).await?;
                 let admin = TcpListener::bind(manifest.admin).await?;
                 let addresses = (public.local_addr()?, admin.local_addr()?);

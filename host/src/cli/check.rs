@@ -10,7 +10,7 @@ use super::descriptors::{self, Descriptors};
 use super::{Stop, THIS_PROGRAM, overrides, port, say};
 use crate::access::{Access, operator};
 use crate::manifest::{self, AgentSpec, Manifest, Role, size};
-use crate::memory::{REQUESTS_FLOOR_BYTES, percent, share};
+use crate::memory::{REQUESTS_FLOOR_BYTES, Tenancy, percent, share};
 use crate::{Host, agent};
 
 #[derive(Debug, clap::Args)]
@@ -45,7 +45,7 @@ pub(super) fn check(options: &Options) -> Result<(), Stop> {
 /// Compiles every agent, and says of each whether a start will find it ready.
 async fn precompile(manifest: &Manifest) -> anyhow::Result<()> {
     let program = PathBuf::from(THIS_PROGRAM);
-    let host = Host::new(manifest, program)?;
+    let host = Host::new(manifest, program, Tenancy::Sole)?;
     say(&format!("\ncompiling into {}\n", manifest.data.display()));
     let outcomes = agent::precompile(host.agents()).await;
     for (name, outcome) in &outcomes {
