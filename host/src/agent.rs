@@ -1,7 +1,8 @@
 //! An agent by name -> a call in a capped instance. The only room that names wasmtime.
 //!
 //! A call goes through [`Agent`]: `quarantine` may turn it away, `queue` lets it in when its reserve is granted, `live`
-//! makes a fresh instance that `limiter`, `clock`, `output` and `state` hold in bounds, `calls` and `read` run it, and
+//! makes a fresh instance that `limiter`, `clock`, `output` and `state` hold in bounds (`large` lists those that take much),
+//! `calls` and `read` run it, and
 //! `outcome` names what came of it. Components come from `shelf`, which has `compile` make what `cache` does not hold. What
 //! a guest says meanwhile goes to `feedback`, and what it says has changed to `changes`; `watch` looks for itself.
 //!
@@ -19,6 +20,7 @@ mod engine;
 mod failure;
 pub mod feedback;
 mod fit;
+mod large;
 mod limiter;
 mod live;
 mod outcome;
@@ -39,9 +41,11 @@ use std::time::Duration;
 use stockade_ledger::{Account, Charge};
 
 use crate::manifest::AgentSpec;
+use crate::memory::Relief;
 use crate::registry::Entry;
 use changes::Changes;
 use feedback::Feedback;
+use large::Large;
 use outcome::Scene;
 use quarantine::Quarantine;
 use queue::{Door, LineId};
@@ -50,10 +54,11 @@ use stats::Stats;
 
 pub use calls::Called;
 pub use compile_child::{ChildLimits, Optimise, compile_child};
+pub use engine::LATENESS;
 pub use failure::{Failure, Limit, LimitName, Unit};
 pub use read::{CHUNK_BYTES_MAX, Plan, Read, Use};
 pub use roster::{Agents, Terms, precompile};
-pub use stats::Figures;
+pub use stats::{BYTES as MEMORY_CLASSES, Classes, Figures, Function, SECONDS as TIME_CLASSES};
 pub use watch::WatchError;
 
 /// Guest memory a call is guaranteed, unless the manifest or the component asks for more.
@@ -96,6 +101,10 @@ pub struct Agent {
     line: LineId,
     /// Pays for guest memory beyond the reserves.
     growth: Account,
+    /// Those of all agents that have grown beyond theirs.
+    large: Large,
+    /// Whom growth asks for room.
+    relief: Relief,
     /// Pays for chunks on their way to a client.
     replies: Account,
     changes: Changes,
@@ -165,6 +174,16 @@ impl Agent {
     /// What its calls have cost and how they ended.
     pub fn figures(&self) -> Figures {
         self.stats.snapshot()
+    }
+
+    /// Calls that run, and calls that wait for their turn.
+    pub fn crowd(&self) -> (u32, usize) {
+        self.door.crowd(self.line)
+    }
+
+    /// Whether one of its calls always has a place, whatever other agents do.
+    pub fn has_own_place(&self) -> bool {
+        self.door.has_own(self.line)
     }
 
     fn spec(&self) -> &AgentSpec {

@@ -68,7 +68,7 @@ use tokio::net::TcpListener;
 use access::Access;
 use agent::{Agents, Terms};
 use manifest::Manifest;
-use memory::{Accounts, Tenancy};
+use memory::{Accounts, Children, Lookout, Tenancy};
 use registry::Registry;
 
 /// Mode of the data directory: compiled code and the operator's token are nobody else's.
@@ -89,6 +89,7 @@ pub struct Host {
     agents: Agents,
     service: Arc<mcp::Service>,
     http: http::Settings,
+    lookout: Lookout,
 }
 
 impl Host {
@@ -101,8 +102,10 @@ impl Host {
     pub fn new(manifest: &Manifest, program: PathBuf, tenancy: Tenancy) -> anyhow::Result<Self> {
         let made = std::fs::DirBuilder::new().recursive(true).mode(DATA_MODE).create(&manifest.data);
         made.with_context(|| format!("cannot create the data directory {}", manifest.data.display()))?;
-        let native = tenancy.native()?;
-        let accounts = Accounts::open(manifest.memory, manifest.pressure.maximum, native)
+        let children = Children::default();
+        let meter = tenancy.meter(manifest.memory, manifest.control_group.as_ref(), children.clone());
+        let native = memory::native(meter.as_ref())?;
+        let accounts = Accounts::open(manifest.memory, manifest.pressure.maximum, native, children)
             .with_context(|| format!("`memory: {}` is too small for the host itself", manifest.memory))?;
         let registry = Registry::from_manifest(manifest);
         let guests_ceiling = memory::share(manifest.memory, memory::percent::GUESTS);
@@ -117,7 +120,15 @@ impl Host {
         let agents = Agents::new(&registry, &accounts, terms)?;
         let service = Arc::new(mcp::Service::new(agents.clone(), &accounts, manifest.http, manifest.transports)?);
         let http = http::Settings::new(manifest, access, &accounts);
-        Ok(Self { accounts, agents, service, http })
+        let lookout = Lookout {
+            memory: manifest.memory,
+            thresholds: manifest.pressure,
+            ledger: accounts.ledger.clone(),
+            relief: accounts.relief.clone(),
+            pressure: accounts.pressure.clone(),
+            meter,
+        };
+        Ok(Self { accounts, agents, service, http, lookout })
     }
 
     /// The books.
@@ -131,7 +142,12 @@ impl Host {
     }
 
     /// Serves until `shutdown`, then drains. Agents load meanwhile: `/readyz` says when they are done.
-    pub async fn serve(self, listeners: Listeners, shutdown: impl Future<Output = ()>) {
+    ///
+    /// # Errors
+    ///
+    /// When there is no thread to watch memory.
+    pub async fn serve(self, listeners: Listeners, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let _watch = self.lookout.start()?;
         let agents = self.agents.clone();
         let loading = tokio::spawn(async move { agents.load().await });
         let service = self.service.clone();
@@ -141,6 +157,7 @@ impl Host {
         // A compiling child ends with its task.
         loading.abort();
         tending.abort();
+        Ok(())
     }
 }
 
@@ -155,6 +172,5 @@ pub async fn run(
     listeners: Listeners,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    Host::new(manifest, program, Tenancy::Sole)?.serve(listeners, shutdown).await;
-    Ok(())
+    Host::new(manifest, program, Tenancy::Sole)?.serve(listeners, shutdown).await
 }

@@ -40,6 +40,7 @@ pub use problem::{ManifestErrors, Place, Problem};
 pub use tokens::{NamePattern, Role, TOKEN_PREFIX, TOKENS_MAX, TokenHash, TokenSpec, parse_token_name};
 pub use transports::Transports;
 
+use crate::memory::{ControlGroup, Thresholds};
 use detect::Surroundings;
 use problem::Findings;
 
@@ -53,6 +54,8 @@ pub struct Manifest {
     pub memory: u64,
     /// Where [`memory`](Self::memory) was found.
     pub memory_source: MemorySource,
+    /// The control group that limits this process, whatever the file says.
+    pub control_group: Option<ControlGroup>,
     /// Where MCP clients connect.
     pub listen: SocketAddr,
     /// Where operators connect; loopback unless said otherwise.
@@ -66,7 +69,7 @@ pub struct Manifest {
     /// Directory of the host's own data, canonical; created when missing.
     pub data: PathBuf,
     /// Levels of memory use at which the host acts.
-    pub pressure: Pressure,
+    pub pressure: Thresholds,
     /// Bounds of the HTTP side.
     pub http: HttpLimits,
     /// Bounds of what clients may keep open.
@@ -81,17 +84,6 @@ pub struct Manifest {
     pub agents: BTreeMap<AgentName, AgentSpec>,
     /// What is allowed but probably not meant; to be logged at start.
     pub warnings: Vec<Problem>,
-}
-
-/// Levels of memory use, in bytes; `maximum` is what the ledger's root lends.
-#[derive(Debug, Clone, Copy)]
-pub struct Pressure {
-    /// Worth a line in the log.
-    pub warning: u64,
-    /// Caches are dropped and idle things retired.
-    pub critical: u64,
-    /// New work is refused.
-    pub maximum: u64,
 }
 
 /// Bounds of the HTTP side: what a client may send, and for how long.
@@ -166,6 +158,8 @@ pub struct AgentSpec {
     pub copies: u64,
     /// Calls running at once.
     pub concurrency: u32,
+    /// Its share of turns when there is not enough for all, beside those of other agents.
+    pub weight: u32,
     /// Directories the agent sees, by the path it sees them under.
     pub dirs: BTreeMap<String, DirGrant>,
 }

@@ -1,8 +1,23 @@
-//! The accounts of the process: who may hold how many bytes.
+//! The memory of the process: who may hold how many bytes, how many there really are, and what is done when they run out.
 //!
-//! Owns the list of accounts, their ceilings and floors (design, Memory 1). Sees only the ledger; never knows who charges.
+//! Owns the list of accounts, their ceilings and floors (design, Memory 1), the measuring and the ladder (Memory 7). Sees only
+//! the ledger: holders of bytes charge accounts, and register closures that give bytes back. Never knows who they are.
+//!
+//! - `measure`: what the kernel counts. `allocator`: what the heap counts.
+//! - `ladder`: from bytes to a level. `relief`: who gives bytes back. `pressure`: looks, tells, and asks for relief.
+
+pub mod allocator;
+mod ladder;
+mod measure;
+mod pressure;
+mod relief;
 
 use stockade_ledger::{Account, Ledger, Refusal, Spec};
+
+pub use ladder::{Level, Thresholds};
+pub use measure::{Child, Children, ControlGroup, Measured, Meter};
+pub use pressure::{Lookout, Pressure, Reading, Watch};
+pub use relief::{Ease, Relief, Relieved};
 
 /// Bytes guaranteed to requests, whatever else goes on.
 pub const REQUESTS_FLOOR_BYTES: u64 = 4 << 20;
@@ -26,17 +41,22 @@ pub enum Tenancy {
 }
 
 impl Tenancy {
-    /// Bytes that a host holds for itself now.
-    ///
-    /// # Errors
-    ///
-    /// As [`measured`].
-    pub fn native(self) -> anyhow::Result<u64> {
+    /// Reads what this host's memory is; nothing where it is not the host's alone.
+    pub fn meter(self, memory: u64, group: Option<&ControlGroup>, children: Children) -> Option<Meter> {
         match self {
-            Self::Sole => measured(),
-            Self::Shared => Ok(NATIVE_BYTES_UNMEASURED),
+            Self::Sole => Some(Meter::new(memory, group, children)),
+            Self::Shared => None,
         }
     }
+}
+
+/// Bytes that a host holds for itself now, if that can be measured.
+///
+/// # Errors
+///
+/// As [`Meter::read`].
+pub fn native(meter: Option<&Meter>) -> anyhow::Result<u64> {
+    meter.map_or(Ok(NATIVE_BYTES_UNMEASURED), |meter| Ok(meter.read()?.own))
 }
 
 /// Ceilings, in percent of `memory`. They sum above 100: the root never lends more than it has, so a ceiling only says
@@ -47,6 +67,8 @@ pub mod percent {
     pub const COMPILE: u64 = 75;
     pub const COPIES: u64 = 20;
     pub const REPLIES: u64 = 10;
+    pub const CACHE: u64 = 10;
+    pub const CONNECTIONS: u64 = 50;
     pub const OTHERS: u64 = 5;
 }
 
@@ -76,16 +98,26 @@ pub struct Accounts {
     pub native: Account,
     /// Answers of the health endpoints, which must go out when nothing else can.
     pub health: Account,
+    /// Open connections of clients, idle ones included.
+    pub connections: Account,
+    /// Results that are kept for whoever asks next.
+    pub cache: Account,
+    /// Those who hold bytes that the host can do without.
+    pub relief: Relief,
+    /// How memory stands.
+    pub pressure: Pressure,
+    /// Processes whose memory counts as ours.
+    pub children: Children,
 }
 
 impl Accounts {
     /// Opens all accounts of a process that may use `memory` bytes, of which `lendable` are lent, and which measured
-    /// `native` bytes for itself at its start.
+    /// `native` bytes for itself at its start. `children` are the processes it starts.
     ///
     /// # Errors
     ///
     /// When the guarantees alone do not fit.
-    pub fn open(memory: u64, lendable: u64, native: u64) -> Result<Self, Refusal> {
+    pub fn open(memory: u64, lendable: u64, native: u64, children: Children) -> Result<Self, Refusal> {
         let ledger = Ledger::new(lendable);
         let account = |name: &str, percent: u64, floor: u64| {
             let ceiling = share(memory, percent).max(floor);
@@ -103,6 +135,11 @@ impl Accounts {
             queues: account("queues", percent::OTHERS, 0)?,
             sessions: account("sessions", percent::OTHERS, 0)?,
             streams: account("streams", percent::OTHERS, 0)?,
+            connections: account("connections", percent::CONNECTIONS, 0)?,
+            cache: account("cache", percent::CACHE, 0)?,
+            relief: Relief::default(),
+            pressure: Pressure::default(),
+            children,
             ledger,
         })
     }
@@ -111,19 +148,4 @@ impl Accounts {
 /// Bytes that are so many percent of `memory`.
 pub fn share(memory: u64, percent: u64) -> u64 {
     memory / 100 * percent
-}
-
-/// Memory that only this process holds now, in bytes: anonymous and shared pages (`/proc/self/status`).
-///
-/// # Errors
-///
-/// When `/proc` is not there or does not say.
-pub fn measured() -> anyhow::Result<u64> {
-    use anyhow::Context as _;
-    let status = std::fs::read_to_string("/proc/self/status").context("cannot read /proc/self/status")?;
-    let kib = |key: &str| -> Option<u64> {
-        status.lines().find_map(|line| line.strip_prefix(key))?.trim().strip_suffix(" kB")?.parse().ok()
-    };
-    let pages = kib("RssAnon:").zip(kib("RssShmem:")).context("/proc/self/status has no RssAnon")?;
-    Ok((pages.0 + pages.1) << 10)
 }

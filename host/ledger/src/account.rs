@@ -80,6 +80,11 @@ impl Account {
         self.books().free(self.handle.id)
     }
 
+    /// Bytes it may lend at most, whatever those above it have.
+    pub fn ceiling(&self) -> u64 {
+        self.books().ceiling(self.handle.id)
+    }
+
     /// Its full name, e.g. `guests/files`.
     pub fn name(&self) -> &str {
         &self.handle.name

@@ -16,7 +16,7 @@ use crate::{Refusal, RefusalKind};
 mod tests;
 
 /// The root's name in refusals.
-const ROOT_NAME: &str = "memory";
+pub(crate) const ROOT_NAME: &str = "memory";
 
 /// Names an account in the books; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -183,6 +183,10 @@ impl Books {
 
     pub(crate) fn used(&self, id: AccountId) -> u64 {
         self.entry(id).used
+    }
+
+    pub(crate) fn ceiling(&self, id: AccountId) -> u64 {
+        self.entry(id).ceiling
     }
 
     /// Bytes a charge to this account could get now.

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::books::ROOT_NAME;
+
 /// The answer when bytes do not fit. Nothing was charged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -27,6 +29,13 @@ pub enum RefusalKind {
     Never,
     /// It would fit if others gave bytes back.
     FullNow,
+}
+
+impl Refusal {
+    /// Whether the root refused: then bytes that any account gives back can help.
+    pub fn is_by_root(&self) -> bool {
+        &*self.account == ROOT_NAME
+    }
 }
 
 impl fmt::Display for Refusal {

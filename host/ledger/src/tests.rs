@@ -184,3 +184,13 @@ fn debug_output_names_the_account() {
         r#"Ledger { root: Account("memory") } Charge { account: "guests", bytes: 10 }"#
     );
 }
+
+#[test]
+fn a_refusal_says_whether_the_root_refused() {
+    let ledger = Ledger::new(100);
+    let (guests, cache) = (account(&ledger, "guests", 70), account(&ledger, "cache", 90));
+    assert_eq!((guests.ceiling(), cache.ceiling()), (70, 90));
+    let _held = cache.charge(60).unwrap();
+    assert!(!guests.charge(71).unwrap_err().is_by_root());
+    assert!(guests.charge(41).unwrap_err().is_by_root());
+}

@@ -50,8 +50,8 @@ pub(super) use on_guest;
 /// A whole call: enter, run, leave.
 macro_rules! call {
     ($agent:ident, $by:ident, $interface:ident . $function:ident ( $($argument:expr),* )) => {{
-        let began = Instant::now();
         let mut live = $agent.enter($by, Thread::Shared).await?;
+        let began = Instant::now();
         let outcome = on_guest!(live, $interface.$function($($argument),*));
         // `call_list_tools` is the binding's name for `list-tools`.
         $agent.leave(live, concat!(stringify!($interface), ".", stringify!($function)), began, outcome)
@@ -137,7 +137,10 @@ impl Agent {
         let loaded = self.loaded().await?;
         let reserve = self.reserve(loaded.initial_memory);
         let need = Need { reserve, copies: self.spec().copies };
-        let ticket = match self.door.pass(self.line, need, self.spec().queue_wait).await {
+        let came = Instant::now();
+        let passed = self.door.pass(self.line, need, self.spec().queue_wait).await;
+        self.stats.waited(came.elapsed());
+        let ticket = match passed {
             Ok(ticket) => ticket,
             Err(closed) => return Err(self.refused(self.scene().closed(&closed))),
         };
@@ -146,6 +149,8 @@ impl Agent {
             spec: self.spec(),
             reserve,
             growth: &self.growth,
+            large: &self.large,
+            relief: &self.relief,
             caller: by,
             changes: &self.changes,
             thread,
@@ -160,7 +165,7 @@ impl Agent {
     fn leave<T>(
         &self,
         live: Live,
-        what: &str,
+        what: &'static str,
         began: Instant,
         outcome: wasmtime::Result<Result<T, contract::Error>>,
     ) -> Called<T> {
@@ -209,13 +214,13 @@ impl Agent {
     pub(super) fn judge<T>(
         &self,
         live: &Live,
-        what: &str,
+        what: &'static str,
         cost: Cost,
         outcome: wasmtime::Result<Result<T, contract::Error>>,
     ) -> Result<T, Failure> {
         match outcome {
             Ok(answer) => {
-                self.stats.ran(cost);
+                self.stats.ran(named(what), if answer.is_ok() { "ok" } else { "error" }, cost);
                 self.quarantine.forgive();
                 let Cost { memory_peak, cpu, wall } = cost;
                 tracing::debug!(agent = &*self.name, what, memory_peak, ?cpu, ?wall, error = answer.is_err(), "call");
@@ -232,13 +237,17 @@ impl Agent {
     pub(super) fn failed(
         &self,
         by: &Arc<Caller>,
-        what: &str,
+        what: &'static str,
         error: &wasmtime::Error,
         cost: Cost,
         words: String,
     ) -> Failure {
-        self.stats.ran(cost);
         let failure = Scene { cpu_spent: cost.cpu, last_words: words, ..self.scene() }.stopped(error);
+        let outcome = match &failure {
+            Failure::Stopped(limit) | Failure::Refused(limit) => limit.limit.as_str(),
+            _ => "broken",
+        };
+        self.stats.ran(named(what), outcome, cost);
         let Cost { memory_peak, cpu, wall } = cost;
         match &failure {
             Failure::Stopped(limit) => {
@@ -300,6 +309,20 @@ impl Live {
         let (memory_peak, cpu) = (self.store.data().limiter.peak(), self.clock.cpu_total());
         Cost { memory_peak, cpu, wall: Duration::ZERO }
     }
+}
+
+/// A function of the contract by its own name: the bindings call `list-tools` of `tools` `call_list_tools`.
+fn named(what: &'static str) -> &'static str {
+    const NAMES: [(&str, &str); 7] = [
+        ("resources.call_list_resources", "resources.list-resources"),
+        ("resources.call_list_templates", "resources.list-templates"),
+        ("tools.call_list_tools", "tools.list-tools"),
+        ("tools.call_call", "tools.call"),
+        ("prompts.call_list_prompts", "prompts.list-prompts"),
+        ("prompts.call_get", "prompts.get"),
+        ("completion.call_complete", "completion.complete"),
+    ];
+    NAMES.iter().find(|(bound, _)| *bound == what).map_or(what, |(_, name)| name)
 }
 
 /// An error of the engine with its backtrace, cut to a size fit for a log: the names in it are the guest's.

@@ -1,15 +1,17 @@
 //! The time of one guest call: wall clock and CPU, both capped.
 //!
 //! CPU is what the thread really spent while it polled the guest, so that a guest is not billed for the time others ran.
-//! Running guests are checked at every tick of the epoch; sleeping ones run no code, and end by the timer instead.
+//! Running guests are checked at every tick of the epoch; sleeping ones run no code, and end by the timer instead. The host
+//! may also halt a guest from outside, which ends it in the same two ways.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::limiter::Stop;
@@ -28,12 +30,17 @@ struct Inner {
     cpu_spent: AtomicU64,
     /// CPU time of all calls of the instance, in nanoseconds.
     cpu_total: AtomicU64,
+    /// Why the host halts the guest, if it does.
+    halted: OnceLock<Stop>,
+    halt: Notify,
 }
 
 impl Clock {
     pub fn new(cpu_max: Duration, wall_max: Duration) -> Self {
         let zero = || AtomicU64::new(0);
-        Self(Arc::new(Inner { cpu_max, wall_max, slice_began: zero(), cpu_spent: zero(), cpu_total: zero() }))
+        let (halted, halt) = (OnceLock::new(), Notify::new());
+        let (slice_began, cpu_spent, cpu_total) = (zero(), zero(), zero());
+        Self(Arc::new(Inner { cpu_max, wall_max, slice_began, cpu_spent, cpu_total, halted, halt }))
     }
 
     /// CPU time of the whole instance so far.
@@ -53,12 +60,34 @@ impl Clock {
             if polled.is_pending() && spent > self.0.cpu_max { Err(Stop::Cpu.into()).into() } else { polled }
         });
         let deadline = Instant::now() + self.0.wall_max;
-        tokio::time::timeout_at(deadline, metered).await.unwrap_or_else(|_| Err(Stop::Deadline.into()))
+        let timed = tokio::time::timeout_at(deadline, metered);
+        tokio::select! {
+            biased;
+            ended = timed => ended.unwrap_or_else(|_| Err(Stop::Deadline.into())),
+            () = self.0.halt.notified() => Err(self.0.halted.get().cloned().unwrap_or(Stop::Deadline).into()),
+        }
+    }
+
+    /// Ends the guest for the host's own reasons: at its next tick if it runs, at once if it waits. The first reason counts.
+    pub fn halt(&self, why: Stop) {
+        // An error means that it was halted before.
+        let _ = self.0.halted.set(why);
+        self.0.halt.notify_one();
+    }
+
+    /// Whether the host has ended it.
+    pub fn is_halted(&self) -> bool {
+        self.0.halted.get().is_some()
     }
 
     /// What the epoch callback asks at every tick.
     pub fn check(&self) -> Result<(), Stop> {
-        if self.end_slice() > self.0.cpu_max { Err(Stop::Cpu) } else { Ok(()) }
+        let spent = self.end_slice();
+        match self.0.halted.get() {
+            Some(why) => Err(why.clone()),
+            None if spent > self.0.cpu_max => Err(Stop::Cpu),
+            None => Ok(()),
+        }
     }
 
     /// Bills the slice that has run, and begins the next.

@@ -11,13 +11,14 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use stockade_ledger::{Account, Charge};
+use stockade_ledger::{Account, Charge, Refusal, RefusalKind};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
 use tokio::sync::Semaphore;
 
 use super::cache::{Cache, Digest};
 use crate::manifest::CompileLimits;
+use crate::memory::{Accounts, Children};
 
 /// What the compiler needs whatever it compiles, and per byte of component: below this it need not begin.
 const NEEDED_BASE_BYTES: u64 = 16 << 20;
@@ -40,6 +41,8 @@ pub(super) struct Compiler {
     program: PathBuf,
     limits: CompileLimits,
     account: Account,
+    /// Where the child is counted.
+    children: Children,
     one_at_a_time: Semaphore,
 }
 
@@ -50,7 +53,7 @@ pub(super) enum CompileError {
         "compiling needs {needed} bytes of memory and {free} are free; raise `memory`, or run `stockade check \
          --precompile` while the host is stopped"
     )]
-    NoMemory { needed: u64, free: u64 },
+    NoMemory { needed: u64, free: u64, kind: RefusalKind },
     #[error("not a component that can run here: {0}")]
     Invalid(String),
     #[error("the compiler was stopped: more than {} s of CPU time (`compile.cpu`)", .0.as_secs())]
@@ -66,8 +69,9 @@ pub(super) enum CompileError {
 }
 
 impl Compiler {
-    pub fn new(program: PathBuf, limits: CompileLimits, account: Account) -> Self {
-        Self { program, limits, account, one_at_a_time: Semaphore::new(1) }
+    pub fn new(program: PathBuf, limits: CompileLimits, accounts: &Accounts) -> Self {
+        let (account, children) = (accounts.compile.clone(), accounts.children.clone());
+        Self { program, limits, account, children, one_at_a_time: Semaphore::new(1) }
     }
 
     /// Compiles the component in `file`, whose bytes have this digest, into `cache`. Waits for its turn; dropping the
@@ -92,12 +96,16 @@ impl Compiler {
         let needed = NEEDED_BASE_BYTES + component_bytes * NEEDED_PER_BYTE;
         let wanted = (WANTED_BASE_BYTES + component_bytes * WANTED_PER_BYTE).min(self.limits.memory).max(needed);
         let free = self.account.free().min(self.limits.memory);
+        if needed > self.limits.memory {
+            return Err(CompileError::NoMemory { needed, free, kind: RefusalKind::Never });
+        }
+        let too_little = |refusal: Refusal| CompileError::NoMemory { needed, free, kind: refusal.kind };
         if free < needed {
-            return Err(CompileError::NoMemory { needed, free });
+            drop(self.account.charge(needed).map_err(too_little)?);
         }
         // A quarter stays for the calls of agents that are loaded.
         let given = wanted.min(free - free / 4).max(needed);
-        self.account.charge(given).map_err(|_| CompileError::NoMemory { needed, free: self.account.free() })
+        self.account.charge(given).map_err(too_little)
     }
 
     async fn attempt(
@@ -118,6 +126,7 @@ impl Compiler {
             .stdout(output)
             .spawn()
             .with_context(|| format!("cannot start the compiler {}", self.program.display()))?;
+        let _counted = child.id().map(|id| self.children.add(id));
         let patience = self.limits.cpu * PATIENCE + Duration::from_secs(5);
         let (status, complaint) = tokio::time::timeout(patience, finish(&mut child))
             .await

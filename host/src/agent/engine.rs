@@ -4,8 +4,10 @@
 //! here. Never lets one agent's settings change another's engine: there is one engine per process.
 
 use std::num::NonZeroUsize;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
+use super::stats::Classes;
 use anyhow::Context as _;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
@@ -40,6 +42,23 @@ const DECOMMIT_BATCH: usize = 1;
 /// Frames kept for the log when a guest traps.
 const BACKTRACE_FRAMES_MAX: NonZeroUsize = NonZeroUsize::new(32).unwrap();
 
+/// Upper ends of the classes of lateness, in seconds.
+pub const LATENESS: [f64; 8] = [0.0001, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.1, 1.0];
+
+/// How late the ticks came at which running guests are interrupted. A cheap handle.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Lateness(Arc<Mutex<Classes<8>>>);
+
+impl Lateness {
+    pub fn classes(&self) -> Classes<8> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, late: Duration) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).add(late.as_secs_f64(), &LATENESS);
+    }
+}
+
 /// Sizes of the pool that instances come from.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pool {
@@ -50,7 +69,7 @@ pub(super) struct Pool {
 }
 
 /// What runs guests.
-pub(super) fn for_running(pool: Pool) -> anyhow::Result<Engine> {
+pub(super) fn for_running(pool: Pool) -> anyhow::Result<(Engine, Lateness)> {
     let mut allocation = PoolingAllocationConfig::new();
     allocation
         .total_component_instances(pool.instances)
@@ -77,8 +96,9 @@ pub(super) fn for_running(pool: Pool) -> anyhow::Result<Engine> {
             pool.instances
         )
     })?;
-    tick(&engine)?;
-    Ok(engine)
+    let lateness = Lateness::default();
+    tick(&engine, lateness.clone())?;
+    Ok((engine, lateness))
 }
 
 /// What compiles components, in a child process. The pool is left out: it does not shape code.
@@ -110,13 +130,15 @@ fn common() -> Config {
 }
 
 /// Starts the thread that interrupts guests. It ends with the engine.
-fn tick(engine: &Engine) -> anyhow::Result<()> {
+fn tick(engine: &Engine, lateness: Lateness) -> anyhow::Result<()> {
     let engine = engine.weak();
     let run = move || {
         while let Some(engine) = engine.upgrade() {
             engine.increment_epoch();
             drop(engine);
+            let began = Instant::now();
             std::thread::sleep(TICK);
+            lateness.add(began.elapsed().saturating_sub(TICK));
         }
     };
     std::thread::Builder::new().name("epoch".into()).spawn(run).context("no thread for the epoch clock")?;

@@ -3,10 +3,13 @@
 //! Owns the charge for growth beyond the call's reserve. Never lets a failed growth stay in the books, and never answers
 //! "no" quietly: a refused growth traps, so that it cannot look like a panic of the guest.
 
-use stockade_ledger::{Charge, Refusal};
+use stockade_ledger::{Charge, Refusal, RefusalKind};
 use wasmtime::ResourceLimiter;
 
+use super::clock::Clock;
 use super::engine::TABLE_ELEMENTS_MAX;
+use super::large::{Large, Listed};
+use crate::memory::{Ease, Relief};
 
 /// Bytes one table element takes in the pool.
 const TABLE_ELEMENT_BYTES: u64 = 8;
@@ -28,6 +31,8 @@ pub(super) enum Stop {
     Output { cap: u64, used: u64 },
     #[error("the system refused {wanted} bytes: {reason}")]
     System { used: u64, wanted: u64, reason: String },
+    #[error("the host is out of memory, and this call was the furthest beyond its reserve: by {beyond} bytes")]
+    Pressure { beyond: u64 },
 }
 
 /// The books of one store.
@@ -38,14 +43,55 @@ pub(super) struct Limiter {
     used: u64,
     peak: u64,
     /// What is held beyond the reserve.
-    growth: Charge,
+    growth: Growth,
     /// The last growth granted, until wasmtime says that it failed after all.
     pending: u64,
 }
 
+/// What a call holds beyond its reserve, and what that makes of it.
+#[derive(Debug)]
+pub(super) struct Growth {
+    /// On the account that pays for it; empty at first.
+    pub charge: Charge,
+    /// Where it is entered with its first byte.
+    pub large: Large,
+    pub listed: Option<Listed>,
+    /// Ends the call, if the host must.
+    pub clock: Clock,
+    /// Who is asked before growth is refused for want of room.
+    pub relief: Relief,
+}
+
+impl Growth {
+    fn grow(&mut self, more: u64) -> Result<(), Refusal> {
+        let grown = self.charge.grow(more).or_else(|refusal| {
+            // Not for code: who wants more than there is must not have the agents of others loaded anew for it.
+            let others_can_help = refusal.is_by_root() && refusal.kind == RefusalKind::FullNow;
+            if !others_can_help || self.relief.ask(more, ..=Ease::Cache).is_empty() {
+                return Err(refusal);
+            }
+            self.charge.grow(more)
+        });
+        self.tell();
+        grown
+    }
+
+    fn shrink(&mut self, to: u64) {
+        self.charge.shrink(self.charge.bytes() - to);
+        self.tell();
+    }
+
+    /// Keeps the list of large calls right.
+    fn tell(&mut self) {
+        match self.charge.bytes() {
+            0 => self.listed = None,
+            beyond => self.listed.get_or_insert_with(|| self.large.enter(&self.clock)).set(beyond),
+        }
+    }
+}
+
 impl Limiter {
-    /// `growth` is an empty charge on the account that pays beyond `reserve`.
-    pub fn new(cap: u64, reserve: u64, growth: Charge) -> Self {
+    pub fn new(cap: u64, reserve: u64, growth: Growth) -> Self {
         Self { cap, reserve, used: 0, peak: 0, growth, pending: 0 }
     }
 
@@ -64,7 +110,7 @@ impl Limiter {
     fn take(&mut self, bytes: u64) -> Result<(), Stop> {
         let total = self.used + bytes;
         let beyond = total.saturating_sub(self.reserve);
-        if let Some(more @ 1..) = beyond.checked_sub(self.growth.bytes()) {
+        if let Some(more @ 1..) = beyond.checked_sub(self.growth.charge.bytes()) {
             self.growth.grow(more)?;
         }
         self.used = total;
@@ -76,7 +122,7 @@ impl Limiter {
     fn give_back(&mut self) {
         self.used -= std::mem::take(&mut self.pending);
         let beyond = self.used.saturating_sub(self.reserve);
-        self.growth.shrink(self.growth.bytes() - beyond);
+        self.growth.shrink(beyond);
     }
 
     fn failed(&mut self, error: &wasmtime::Error) -> wasmtime::Error {

@@ -12,11 +12,13 @@ use wasmtime::{Store, UpdateDeadline};
 use super::Caller;
 use super::changes::Changes;
 use super::clock::Clock;
-use super::limiter::Limiter;
+use super::large::Large;
+use super::limiter::{Growth, Limiter};
 use super::queue::Ticket;
 use super::shelf::Loaded;
 use super::state::{HANDLES_MAX, State};
 use crate::manifest::AgentSpec;
+use crate::memory::Relief;
 
 /// A live instance. Fields are dropped in this order: memory first, then what paid for it.
 pub(super) struct Live {
@@ -34,6 +36,8 @@ pub(super) struct Recipe<'a> {
     pub spec: &'a AgentSpec,
     pub reserve: u64,
     pub growth: &'a Account,
+    pub large: &'a Large,
+    pub relief: &'a Relief,
     pub caller: &'a Arc<Caller>,
     pub changes: &'a Changes,
     pub thread: Thread,
@@ -55,9 +59,16 @@ impl Live {
     ///
     /// When a granted directory can no longer be opened.
     pub fn new(recipe: &Recipe<'_>, loaded: Arc<Loaded>, ticket: Ticket) -> wasmtime::Result<Self> {
-        let &Recipe { agent, spec, reserve, growth, caller, changes, thread } = recipe;
+        let &Recipe { agent, spec, reserve, caller, changes, thread, .. } = recipe;
         let clock = Clock::new(spec.cpu, spec.deadline);
-        let limiter = Limiter::new(spec.memory, reserve, growth.empty());
+        let growth = Growth {
+            charge: recipe.growth.empty(),
+            large: recipe.large.clone(),
+            listed: None,
+            clock: clock.clone(),
+            relief: recipe.relief.clone(),
+        };
+        let limiter = Limiter::new(spec.memory, reserve, growth);
         let state = State::new(agent.clone(), spec, limiter, (caller.clone(), changes.clone()), thread)?;
         let mut store = Store::new(loaded.pre.engine(), state);
         store.limiter(|state| &mut state.limiter);

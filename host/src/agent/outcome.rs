@@ -91,6 +91,10 @@ impl Scene<'_> {
                 let limit = self.limit(Name::HostFull, Unit::Bytes, figures);
                 Failure::Stopped(Limit { detail: Some(refusal.to_string()), ..limit }.retry(RETRY))
             }
+            Stop::Pressure { beyond } => {
+                let limit = self.limit(Name::HostFull, Unit::Bytes, [0, *beyond, 0]);
+                Failure::Stopped(Limit { detail: Some(stop.to_string()), ..limit }.retry(RETRY))
+            }
             Stop::System { used, wanted, reason } => {
                 let limit = self.limit(Name::HostFull, Unit::Bytes, [0, *used, *wanted]);
                 Failure::Stopped(Limit { detail: Some(reason.clone()), ..limit }.retry(RETRY))
@@ -103,6 +107,10 @@ impl Scene<'_> {
         let limit = match closed {
             Closed::Busy { cap, used } => self.limit(LimitName::Busy, Unit::Calls, [*cap, *used, 1]),
             Closed::NoInstance { cap } => self.limit(LimitName::HostFull, Unit::Calls, [*cap, *cap, 1]),
+            Closed::Pressure { cap, used } => {
+                let limit = self.limit(LimitName::HostFull, Unit::Bytes, [*cap, *used, 0]);
+                Limit { detail: Some("memory use is near `pressure.maximum`".into()), ..limit }
+            }
             Closed::HostFull(refusal) => {
                 let figures = [refusal.limit, refusal.used, refusal.wanted];
                 let limit = self.limit(LimitName::HostFull, Unit::Bytes, figures);

@@ -1,16 +1,20 @@
 //! The door: who may call now, and who waits.
 //!
-//! Owns the turns. A call passes when its agent has a free place, the pool a free instance and the ledger the bytes it is
-//! guaranteed; until then it waits, holding nothing, in its agent's own bounded line. Lines take turns, and one that cannot
-//! go on is passed over, so that an agent with a long line or a large need does not hold up the others.
+//! Owns the waiting. A call passes when its agent has a free place, the pool a free instance and the ledger the bytes it is
+//! guaranteed (`turns` decides); until then it waits, holding nothing, in its agent's own bounded line.
 
-use std::collections::VecDeque;
+mod turns;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use stockade_ledger::{Account, Charge, Refusal, RefusalKind};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
+
+use crate::memory::Accounts;
+pub(super) use turns::{LineId, Terms};
+use turns::{State, Waiter};
 
 /// Bytes a waiting call takes in the queue.
 const WAITER_BYTES: u64 = 512;
@@ -24,44 +28,12 @@ pub(super) struct Door(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    guests: Account,
-    copies: Account,
     queues: Account,
     state: Mutex<State>,
 }
 
-#[derive(Debug)]
-struct State {
-    /// Instances the pool still has.
-    instances: u32,
-    lines: Vec<Line>,
-    /// Lines with somebody waiting, next turn first.
-    turns: VecDeque<LineId>,
-    next_waiter: u64,
-}
-
-/// The line of one agent.
-#[derive(Debug)]
-struct Line {
-    concurrency: u32,
-    running: u32,
-    waiting_max: u32,
-    waiting: VecDeque<Waiter>,
-}
-
-#[derive(Debug)]
-struct Waiter {
-    id: u64,
-    need: Need,
-    pass: oneshot::Sender<Ticket>,
-    _charge: Charge,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct LineId(usize);
-
 /// What a call is guaranteed before it starts.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Need {
     /// Guest memory.
     pub reserve: u64,
@@ -75,7 +47,7 @@ pub(super) struct Ticket {
     /// Pays for the copies of the call's result.
     pub copies: Charge,
     /// Pays for guest memory up to the reserve.
-    _reserve: Charge,
+    _reserve: [Charge; 2],
     _place: Place,
 }
 
@@ -84,6 +56,10 @@ pub(super) struct Ticket {
 struct Place {
     door: Door,
     line: LineId,
+    /// What it adds to what its line holds.
+    reserve: u64,
+    /// Whether it is the one that its agent has for itself.
+    own: bool,
 }
 
 /// Why a call may not even wait, or waited in vain.
@@ -95,6 +71,8 @@ pub(super) enum Closed {
     HostFull(Refusal),
     /// The pool has no instance for it.
     NoInstance { cap: u64 },
+    /// Memory use is so high that calls beyond the first of each agent, or all of them, have to wait.
+    Pressure { cap: u64, used: u64 },
 }
 
 impl Closed {
@@ -105,22 +83,31 @@ impl Closed {
 }
 
 impl Door {
-    pub fn new(guests: Account, copies: Account, queues: Account, instances: u32) -> Self {
-        let turns = VecDeque::new();
-        let state = State { instances, lines: Vec::new(), turns, next_waiter: 0 };
-        Self(Arc::new(Inner { guests, copies, queues, state: Mutex::new(state) }))
+    /// For a host whose pool has so many instances: with a line for each agent, of these terms, in this order.
+    pub fn new(accounts: &Accounts, instances: u32, terms: &[Terms]) -> (Self, Vec<LineId>) {
+        let state = Mutex::new(State::new(accounts, instances, terms));
+        let door = Self(Arc::new(Inner { queues: accounts.queues.clone(), state }));
+        (door, (0..terms.len()).map(LineId).collect())
     }
 
-    /// Opens the line of an agent.
-    pub fn line(&self, concurrency: u32, waiting_max: u32) -> LineId {
-        let mut state = self.lock();
-        state.lines.push(Line { concurrency, running: 0, waiting_max, waiting: VecDeque::new() });
-        LineId(state.lines.len() - 1)
+    /// Pays for growth: guest memory that is kept for nobody's first call.
+    pub fn shared(&self) -> Account {
+        self.lock().shared().clone()
+    }
+
+    /// Whether one call of this line has a place of its own, and never waits for the calls of others.
+    pub fn has_own(&self, line: LineId) -> bool {
+        self.lock().has_own(line)
+    }
+
+    /// Calls of this line that run, and that wait.
+    pub fn crowd(&self, line: LineId) -> (u32, usize) {
+        self.lock().crowd(line)
     }
 
     /// Waits for leave to run, at most `patience`. Dropping the future leaves the line.
     pub async fn pass(&self, line: LineId, need: Need, patience: Duration) -> Result<Ticket, Closed> {
-        let mut waiter = match self.enter(line, need)? {
+        let mut waiter = match self.enter(line, need, patience)? {
             Entered::Passed(ticket) => return Ok(ticket),
             Entered::Waiting(waiter) => waiter,
         };
@@ -130,71 +117,46 @@ impl Door {
             match tokio::time::timeout_at(look_again, &mut waiter.passed).await {
                 Ok(Ok(ticket)) => return Ok(ticket),
                 Ok(Err(_)) => unreachable!("a waiter leaves the line only by its turn or by its own drop"),
-                Err(_) if Instant::now() < deadline => self.advance(),
+                Err(_) if Instant::now() < deadline => self.advance(Some(LOOK_AGAIN)),
                 // Its turn may have come this very moment.
                 Err(_) => return waiter.passed.try_recv().or_else(|_| self.last_try(line, need)),
             }
         }
     }
 
-    fn enter(&self, line: LineId, need: Need) -> Result<Entered, Closed> {
+    fn enter(&self, line: LineId, need: Need, patience: Duration) -> Result<Entered, Closed> {
         let mut state = self.lock();
-        if state.lines[line.0].waiting.is_empty() && state.lines[line.0].has_place() {
-            match self.try_pass(&mut state, line, need) {
-                Ok(ticket) => return Ok(Entered::Passed(ticket)),
+        if state.may_go_at_once(line) {
+            match state.take(line, need) {
+                Ok(taken) => return Ok(Entered::Passed(self.ticket(line, taken))),
                 Err(closed) if closed.for_ever() => return Err(closed),
                 Err(_) => {}
             }
         }
-        if state.lines[line.0].waiting.len() >= state.lines[line.0].waiting_max as usize {
-            return Err(state.lines[line.0].busy());
-        }
+        state.has_room(line)?;
         let charge = self.0.queues.charge(WAITER_BYTES).map_err(Closed::HostFull)?;
         let (pass, passed) = oneshot::channel();
-        let id = state.next_waiter;
-        state.next_waiter += 1;
-        if state.lines[line.0].waiting.is_empty() {
-            state.turns.push_back(line);
-        }
-        state.lines[line.0].waiting.push_back(Waiter { id, need, pass, _charge: charge });
+        let id = state.queue(line, need, patience, pass, charge);
         Ok(Entered::Waiting(Waiting { door: self.clone(), line, id, passed }))
     }
 
-    /// Takes what a call needs, or nothing.
-    fn try_pass(&self, state: &mut State, line: LineId, need: Need) -> Result<Ticket, Closed> {
-        if state.instances == 0 {
-            return Err(Closed::NoInstance { cap: state.lines.iter().map(|line| u64::from(line.running)).sum() });
-        }
-        let reserve = self.0.guests.charge(need.reserve).map_err(Closed::HostFull)?;
-        let copies = self.0.copies.charge(need.copies).map_err(Closed::HostFull)?;
-        state.instances -= 1;
-        state.lines[line.0].running += 1;
-        Ok(Ticket { copies, _reserve: reserve, _place: Place { door: self.clone(), line } })
+    fn ticket(&self, line: LineId, taken: turns::Taken) -> Ticket {
+        let turns::Taken { reserve, copies, own } = taken;
+        let bytes = reserve.iter().map(Charge::bytes).sum();
+        let place = Place { door: self.clone(), line, reserve: bytes, own };
+        Ticket { copies, _reserve: reserve, _place: place }
     }
 
-    /// Lets in whoever can pass now, in turn. A line that cannot is passed over, not waited for: what it needs may be more
-    /// than all others together, and they must not stand behind it.
-    fn advance(&self) {
+    /// Lets in whoever can pass now, in turn; not again if that was done within `pause`.
+    fn advance(&self, pause: Option<Duration>) {
         let mut passing = Vec::new();
         {
             let mut state = self.lock();
-            let mut passed_over = 0;
-            while passed_over < state.turns.len() {
-                let line = state.turns[0];
-                let need = state.lines[line.0].waiting.front().expect("a line in `turns` has a waiter").need;
-                let ticket = state.lines[line.0].has_place().then(|| self.try_pass(&mut state, line, need));
-                let Some(Ok(ticket)) = ticket else {
-                    passed_over += 1;
-                    state.turns.rotate_left(1);
-                    continue;
-                };
-                let waiter = state.lines[line.0].waiting.pop_front().expect("it was there a moment ago");
-                state.turns.pop_front();
-                if !state.lines[line.0].waiting.is_empty() {
-                    state.turns.push_back(line);
-                }
-                passed_over = 0;
-                passing.push((waiter.pass, ticket));
+            if pause.is_some_and(|pause| !state.is_due(pause)) {
+                return;
+            }
+            while let Some((line, Waiter { pass, .. }, taken)) = state.next() {
+                passing.push((pass, self.ticket(line, taken)));
             }
         }
         // Outside the lock: the ticket of a waiter that has just left is dropped here, and takes the lock itself.
@@ -206,25 +168,12 @@ impl Door {
     /// At the end of a waiter's patience: passes after all, or says what was missing.
     fn last_try(&self, line: LineId, need: Need) -> Result<Ticket, Closed> {
         let mut state = self.lock();
-        if !state.lines[line.0].has_place() {
-            return Err(state.lines[line.0].busy());
-        }
-        self.try_pass(&mut state, line, need)
+        let taken = state.take(line, need)?;
+        Ok(self.ticket(line, taken))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Line {
-    fn has_place(&self) -> bool {
-        self.running < self.concurrency
-    }
-
-    fn busy(&self) -> Closed {
-        let used = u64::from(self.running) + self.waiting.len() as u64;
-        Closed::Busy { cap: u64::from(self.concurrency) + u64::from(self.waiting_max), used }
     }
 }
 
@@ -243,27 +192,15 @@ struct Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        let mut state = self.door.lock();
-        let line = &mut state.lines[self.line.0];
-        let before = line.waiting.len();
-        line.waiting.retain(|waiter| waiter.id != self.id);
-        if before > 0 && line.waiting.is_empty() {
-            state.turns.retain(|line| *line != self.line);
-        }
+        self.door.lock().leave(self.line, self.id);
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        {
-            let mut state = self.door.lock();
-            state.instances += 1;
-            state.lines[self.line.0].running -= 1;
-            if state.turns.is_empty() {
-                return;
-            }
+        if self.door.lock().give_back(self.line, self.reserve, self.own) {
+            self.door.advance(None);
         }
-        self.door.advance();
     }
 }
 

@@ -10,14 +10,15 @@ use stockade_ledger::Spec;
 use tokio::task::JoinSet;
 
 use super::changes::{Changes, Kinds};
-use super::engine::{MEMORY_RESERVATION_BYTES, Pool};
+use super::engine::{Lateness, MEMORY_RESERVATION_BYTES, Pool};
+use super::large::Large;
 use super::quarantine::Quarantine;
-use super::queue::Door;
-use super::shelf::Shelf;
-use super::stats::Stats;
+use super::queue::{Door, LineId, Need, Terms as LineTerms};
+use super::shelf::{LoadError, Loaded, Shelf};
+use super::stats::{Classes, Stats};
 use super::{Agent, Caller, Failure, Offer, RESERVE_BYTES_DEFAULT, Standing};
-use crate::manifest::{AgentName, CompileLimits};
-use crate::memory::Accounts;
+use crate::manifest::{AgentName, AgentSpec, CompileLimits};
+use crate::memory::{Accounts, Ease};
 use crate::registry::Registry;
 
 /// Instances the pool holds at most, whatever the caps would allow: each takes 4 GiB of address space.
@@ -25,6 +26,10 @@ const INSTANCES_MAX: u64 = 1000;
 
 /// Time for an agent to describe itself and to list its names.
 const TRIAL_MAX: Duration = Duration::from_secs(30);
+
+/// How often a start tries to load an agent for which there is no memory now, and the pause between two tries.
+const LOAD_TRIES: u32 = 30;
+const LOAD_PAUSE: Duration = Duration::from_secs(1);
 
 /// MCP revision that a guest is told of when the host itself calls.
 pub(super) const OWN_REVISION: &str = "2026-07-28";
@@ -50,6 +55,7 @@ pub struct Agents(Arc<Inner>);
 struct Inner {
     by_name: BTreeMap<AgentName, Arc<Agent>>,
     changes: Changes,
+    lateness: Lateness,
     settled: AtomicBool,
 }
 
@@ -62,15 +68,16 @@ impl Agents {
     pub fn new(registry: &Registry, accounts: &Accounts, terms: Terms<'_>) -> anyhow::Result<Self> {
         let Terms { guests_ceiling, compile: limits, data, program, principals } = terms;
         let pool = pool(registry, guests_ceiling);
-        let (code, compile) = (accounts.code.clone(), accounts.compile.clone());
-        let shelf = Arc::new(Shelf::new(pool, data, limits, program, code, compile)?);
-        let (guests, copies) = (accounts.guests.clone(), accounts.copies.clone());
-        let door = Door::new(guests, copies, accounts.queues.clone(), pool.instances);
+        let shelf = Arc::new(Shelf::new(pool, data, limits, program, accounts)?);
+        let large = Large::default();
+        register(accounts, &shelf, &large);
+        let terms: Vec<LineTerms> = registry.entries().map(|entry| terms_of(&entry.spec)).collect();
+        let (door, lines) = Door::new(accounts, pool.instances, &terms);
+        let growth = door.shared();
         let changes = Changes::default();
-        let agent = |entry: &Arc<crate::registry::Entry>| {
-            let spec = &entry.spec;
+        let agent = |(entry, line): (&Arc<crate::registry::Entry>, LineId)| {
             // Nobody takes more than half of what guests may have beyond the reserves.
-            let growth = Spec { name: entry.name.as_str().into(), ceiling: guests_ceiling / 2, floor: 0 };
+            let own = Spec { name: entry.name.as_str().into(), ceiling: guests_ceiling / 2, floor: 0 };
             let name: Arc<str> = entry.name.as_str().into();
             let agent = Agent {
                 name,
@@ -78,8 +85,10 @@ impl Agents {
                 loading: tokio::sync::Mutex::new(()),
                 shelf: shelf.clone(),
                 door: door.clone(),
-                line: door.line(spec.concurrency, spec.queue),
-                growth: accounts.guests.child(growth),
+                line,
+                growth: growth.child(own),
+                large: large.clone(),
+                relief: accounts.relief.clone(),
                 replies: accounts.replies.clone(),
                 changes: changes.clone(),
                 quarantine: Quarantine::new(principals),
@@ -88,8 +97,9 @@ impl Agents {
             };
             (entry.name.clone(), Arc::new(agent))
         };
-        let by_name = registry.entries().map(agent).collect();
-        Ok(Self(Arc::new(Inner { by_name, changes, settled: AtomicBool::new(false) })))
+        let by_name = registry.entries().zip(lines).map(agent).collect();
+        let lateness = shelf.lateness.clone();
+        Ok(Self(Arc::new(Inner { by_name, changes, lateness, settled: AtomicBool::new(false) })))
     }
 
     /// Loads all agents at once, compiling, one at a time, what was never compiled. An agent that cannot be loaded is
@@ -119,6 +129,11 @@ impl Agents {
     /// Who hears of changes.
     pub fn changes(&self) -> &Changes {
         &self.0.changes
+    }
+
+    /// How late running guests were interrupted, in the classes of [`LATENESS`](super::LATENESS).
+    pub fn lateness(&self) -> Classes<8> {
+        self.0.lateness.classes()
     }
 
     /// In the order of their names.
@@ -151,10 +166,25 @@ impl Agent {
         self.changes.lists_changed(&self.name, Kinds::ALL);
     }
 
+    /// Loads the component, and waits a while for memory where that is all it lacks.
+    async fn fetch_patiently(&self) -> Result<Arc<Loaded>, LoadError> {
+        let mut tries = 0;
+        loop {
+            let fetched = self.shelf.fetch(&self.entry.name, &self.spec().component, None).await;
+            tries += 1;
+            match fetched {
+                Err(error) if error.full_now().is_some() && tries < LOAD_TRIES => {
+                    tracing::info!(agent = self.name(), reason = format!("{error:#}"), "waiting for memory to load it");
+                    tokio::time::sleep(LOAD_PAUSE).await;
+                }
+                fetched => return fetched,
+            }
+        }
+    }
+
     /// Loads the component and puts it on trial.
     async fn admit(&self) -> Result<Offer, String> {
-        let fetched = self.shelf.fetch(&self.entry.name, &self.spec().component, None).await;
-        let loaded = fetched.map_err(|error| format!("{error:#}"))?;
+        let loaded = self.fetch_patiently().await.map_err(|error| format!("{error:#}"))?;
         let (initial, cap) = (loaded.initial_memory, self.spec().memory);
         if initial > cap {
             return Err(format!("it needs {initial} bytes of memory to start; its cap `memory` is {cap}"));
@@ -196,6 +226,21 @@ pub async fn precompile(agents: &Agents) -> Vec<(AgentName, Result<(), String>)>
         outcomes.push((name.clone(), agent.admit().await.map(drop)));
     }
     outcomes
+}
+
+/// Who gives way when the host runs out of memory: code that nobody runs, then the call furthest beyond its reserve.
+fn register(accounts: &Accounts, shelf: &Arc<Shelf>, large: &Large) {
+    let shelf = Arc::downgrade(shelf);
+    let relieve = move |bytes| shelf.upgrade().map_or(0, |shelf| shelf.give_back(bytes));
+    accounts.relief.register("code", Ease::Code, relieve);
+    let large = large.clone();
+    accounts.relief.register("calls", Ease::Running, move |_| large.stop_largest());
+}
+
+fn terms_of(spec: &AgentSpec) -> LineTerms {
+    let reserve = spec.reserve.unwrap_or(RESERVE_BYTES_DEFAULT).min(spec.memory);
+    let first = Need { reserve, copies: spec.copies };
+    LineTerms { concurrency: spec.concurrency, waiting_max: spec.queue, weight: spec.weight, first }
 }
 
 /// Room for as many instances as the caps let run at once, and memories as large as the largest cap.

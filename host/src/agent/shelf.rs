@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context as _;
-use stockade_ledger::{Account, Charge};
+use stockade_ledger::{Account, Charge, RefusalKind};
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre, Linker};
 
@@ -18,10 +18,11 @@ use super::cache::{Cache, Digest};
 use super::compile::{CompileError, Compiler};
 use super::contract::exports::stockade::agent::{completion, describe, prompts, resources, tools};
 use super::contract::stockade::agent::{host, types};
-use super::engine::{self, Pool};
+use super::engine::{self, Lateness, Pool};
 use super::fit::{self, Misfit};
 use super::state::State;
 use crate::manifest::{AgentName, CompileLimits};
+use crate::memory::Accounts;
 
 /// What a loaded component is charged: a fixed part, and this share of its file. The rest of the file is clean mapped
 /// pages, which the kernel takes back when it needs them. Measured: 45 KiB of 183, 1.9 MiB of 34.
@@ -34,6 +35,8 @@ const PAGE_BYTES: u64 = 64 << 10;
 /// The shelf of loaded components.
 pub(super) struct Shelf {
     engine: Engine,
+    /// How late running guests are interrupted.
+    pub lateness: Lateness,
     linker: Linker<State>,
     cache: Cache,
     compiler: Compiler,
@@ -65,7 +68,7 @@ pub(super) struct Loaded {
     /// Bytes of linear memory it declares: its largest memory, times how many it has.
     pub initial_memory: u64,
     /// After `pre`, so that the code is unmapped before it is given back to the books.
-    _charge: Charge,
+    charge: Charge,
 }
 
 /// Why a component is not loaded.
@@ -94,7 +97,9 @@ impl LoadError {
     pub fn full_now(&self) -> Option<[u64; 3]> {
         match self {
             Self::NoRoom(refusal) => Some([refusal.limit, refusal.used, refusal.wanted]),
-            Self::Compile(CompileError::NoMemory { needed, free }) => Some([*free, 0, *needed]),
+            Self::Compile(CompileError::NoMemory { needed, free, kind: RefusalKind::FullNow }) => {
+                Some([*free, 0, *needed])
+            }
             _ => None,
         }
     }
@@ -109,14 +114,14 @@ impl Shelf {
         data: &Path,
         limits: CompileLimits,
         program: PathBuf,
-        code: Account,
-        compile: Account,
+        accounts: &Accounts,
     ) -> anyhow::Result<Self> {
-        let engine = engine::for_running(pool)?;
+        let (engine, lateness) = engine::for_running(pool)?;
         let linker = linker(&engine)?;
         let cache = Cache::open(data, &engine)?;
-        let compiler = Compiler::new(program, limits, compile);
-        Ok(Self { engine, linker, cache, compiler, code, limits, slots: Mutex::default() })
+        let compiler = Compiler::new(program, limits, accounts);
+        let code = accounts.code.clone();
+        Ok(Self { engine, lateness, linker, cache, compiler, code, limits, slots: Mutex::default() })
     }
 
     /// A loaded component, which this marks as used.
@@ -220,7 +225,7 @@ impl Shelf {
             pre,
             digest,
             initial_memory,
-            _charge: charge,
+            charge,
         })
     }
 
@@ -239,6 +244,18 @@ impl Shelf {
                 None => return charged.map_err(LoadError::NoRoom),
             }
         }
+    }
+
+    /// Takes components that nobody runs off the shelf, the least recently used first, until so many bytes are given back;
+    /// says how many were. They are loaded again when they are called.
+    pub fn give_back(&self, bytes: u64) -> u64 {
+        let mut gave = 0;
+        while gave < bytes
+            && let Some(evicted) = self.take_oldest()
+        {
+            gave += evicted.charge.bytes();
+        }
+        gave
     }
 
     /// Of those nobody runs: the others would keep their memory, and their charge, all the same.

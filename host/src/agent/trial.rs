@@ -25,8 +25,8 @@ const NAME_BYTES_MAX: usize = 64;
 impl Agent {
     /// Calls `describe`, which also compares every exported function with the contract's types.
     pub(super) async fn describe(&self, by: &Arc<Caller>) -> Result<Description, Failure> {
-        let began = Instant::now();
         let mut live = self.enter(by, Thread::Shared).await?;
+        let began = Instant::now();
         let Live { store, instance, loaded, clock, .. } = &mut live;
         let call = async {
             let instance = instantiated(&mut *store, loaded, instance).await?;

@@ -14,6 +14,7 @@ use super::descriptors::Descriptors;
 use super::{Stop, THIS_PROGRAM, log, overrides, port, say};
 use crate::Listeners;
 use crate::manifest::{Manifest, Overrides, parse_address};
+use crate::memory::allocator;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
@@ -50,6 +51,9 @@ pub(super) fn serve(options: &Options) -> Result<(), Stop> {
         Ok(None) => {}
         Ok(Some(shortage)) => tracing::warn!("{shortage}"),
         Err(error) => tracing::warn!("{error:#}"),
+    }
+    if let Err(error) = allocator::configure() {
+        tracing::warn!("{error:#}");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -28,6 +28,9 @@ const COPIES_MIN: u64 = 512 * K;
 /// Calls that the pool of instances can ever hold.
 const CONCURRENCY_MAX: u32 = 1_000;
 
+/// Largest weight; it is a ratio.
+const WEIGHT_MAX: u32 = 100;
+
 /// Longest call; a longer one is a mistake in the unit.
 const CALL_TIME_MAX: Duration = Duration::from_secs(3_600);
 const CALL_TIME_MIN: Duration = Duration::from_millis(1);
@@ -54,6 +57,7 @@ struct Caps {
     queue: Setting<u32>,
     copies: Setting<u64>,
     concurrency: Setting<u32>,
+    weight: Setting<u32>,
 }
 
 const CAPS_DEFAULT: Caps = Caps {
@@ -65,6 +69,7 @@ const CAPS_DEFAULT: Caps = Caps {
     queue: Setting::default(64),
     copies: Setting::default(2 * M),
     concurrency: Setting::default(8),
+    weight: Setting::default(1),
 };
 
 pub(super) fn check(mut defaults: Table<'_>, agents: Table<'_>, rules: &Rules<'_>) -> BTreeMap<AgentName, AgentSpec> {
@@ -120,6 +125,7 @@ fn agent(entry: &Entry, base: &Caps, rules: &Rules<'_>, findings: &Findings<'_>)
         queue: caps.queue.value,
         copies: caps.copies.value,
         concurrency: caps.concurrency.value,
+        weight: caps.weight.value,
         dirs,
     })
 }
@@ -134,6 +140,7 @@ fn caps(table: &mut Table<'_>, base: &Caps) -> Caps {
         queue: table.count("queue", base.queue, 0..=100_000),
         copies: table.size("copies", base.copies, COPIES_MIN..=1 << 30),
         concurrency: table.count("concurrency", base.concurrency, 1..=CONCURRENCY_MAX),
+        weight: table.count("weight", base.weight, 1..=WEIGHT_MAX),
     }
 }
 

@@ -7,15 +7,13 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::memory::{HEALTH_FLOOR_BYTES, NATIVE_GROWTH_BYTES, REQUESTS_FLOOR_BYTES, percent, share};
+use crate::memory::{HEALTH_FLOOR_BYTES, NATIVE_GROWTH_BYTES, REQUESTS_FLOOR_BYTES, Thresholds, percent, share};
 
 use super::detect::{MemorySource, Surroundings};
 use super::problem::Findings;
 use super::raw::Node;
 use super::table::{Setting, Table};
-use super::{
-    CompileLimits, HttpLimits, LogFormat, Manifest, Overrides, Pressure, agents, network, size, tokens, transports,
-};
+use super::{CompileLimits, HttpLimits, LogFormat, Manifest, Overrides, agents, network, size, tokens, transports};
 
 const K: u64 = 1 << 10;
 const M: u64 = 1 << 20;
@@ -76,6 +74,7 @@ pub(super) fn manifest(
     Manifest {
         memory: memory.value,
         memory_source,
+        control_group: surroundings.control_group(),
         listen: network.listen,
         admin: network.admin,
         hosts: network.hosts,
@@ -161,7 +160,7 @@ fn data(top: &mut Table<'_>, folder: &Path, overrides: &Overrides) -> PathBuf {
 }
 
 /// The levels default to the proportion an operator of the old system knew: 400, 450 and 500 of 512.
-fn pressure(mut table: Table<'_>, memory: u64) -> Pressure {
+fn pressure(mut table: Table<'_>, memory: u64) -> Thresholds {
     // Divides first: exact for whole mebibytes, and no memory size overflows.
     let share = |part: u64| Setting::default(memory / 512 * part);
     let warning = table.size("warning", share(400), M..=MEMORY_MAX);
@@ -200,7 +199,7 @@ fn pressure(mut table: Table<'_>, memory: u64) -> Pressure {
         );
     }
     table.end();
-    Pressure { warning: warning.value, critical: critical.value, maximum: maximum.value }
+    Thresholds { warning: warning.value, critical: critical.value, maximum: maximum.value }
 }
 
 fn http(mut table: Table<'_>, memory: u64) -> HttpLimits {

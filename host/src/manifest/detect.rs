@@ -10,9 +10,13 @@ use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
 use super::size;
+use crate::memory::ControlGroup;
 
 /// Bytes read of a file in `/proc` or `/sys`.
 const KERNEL_FILE_BYTES_MAX: u64 = 64 << 10;
+
+/// A control group of version 1 that has no limit says more than this.
+const UNLIMITED: u64 = 1 << 60;
 
 /// Where the memory limit was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,15 +58,15 @@ impl Surroundings {
 
     /// The smallest limit in force; none on a system that tells nothing.
     pub fn limit(&self) -> Option<(u64, MemorySource)> {
-        let groups = self.control_groups().map(|(bytes, file)| (bytes, MemorySource::ControlGroup(file)));
+        let groups = self.control_group().map(|group| (group.limit, MemorySource::ControlGroup(group.file)));
         let variable = self.variable().map(|bytes| (bytes, MemorySource::Environment));
         let machine = self.machine().map(|bytes| (bytes, MemorySource::Machine));
         // Of equals the first is kept.
         [groups, variable, machine].into_iter().flatten().min_by_key(|(bytes, _)| *bytes)
     }
 
-    /// The smallest limit among the process's control groups and their parents, which bind it just as well.
-    fn control_groups(&self) -> Option<(u64, PathBuf)> {
+    /// The one with the smallest limit among the process's control groups and their parents, which bind it just as well.
+    pub fn control_group(&self) -> Option<ControlGroup> {
         let groups = self.read(Path::new("proc/self/cgroup"))?;
         let limits = groups.lines().filter_map(|line| {
             let (_, line) = line.split_once(':')?;
@@ -75,7 +79,8 @@ impl Surroundings {
                 None
             }
         });
-        limits.min_by_key(|(bytes, _)| *bytes)
+        let (limit, file) = limits.min_by_key(|(bytes, _)| *bytes)?;
+        Some(ControlGroup { file, limit })
     }
 
     /// Walks from a group up to the mount. A container often sees its group only as the mount itself, under another
@@ -84,8 +89,9 @@ impl Surroundings {
         let inside: PathBuf =
             Path::new(group).components().filter(|part| matches!(part, Component::Normal(_))).collect();
         let files = inside.ancestors().map(|group| mount.join(group).join(file));
-        // Without a limit, version 2 says `max`, which is no number; version 1 gives a number larger than any machine.
         let limits = files.filter_map(|file| Some((self.read(&file)?.trim().parse().ok()?, Path::new("/").join(file))));
+        // Without a limit, version 2 says `max`, which is no number; version 1 gives a number larger than any machine.
+        let limits = limits.filter(|(bytes, _)| *bytes < UNLIMITED);
         limits.min_by_key(|(bytes, _)| *bytes)
     }
 

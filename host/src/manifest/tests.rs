@@ -138,7 +138,7 @@ fn an_error_is_printed_as_a_compiler_would() {
     let expected = "m.yaml:3:3: error: no key `memmory` in `defaults`
   3 |   memmory: 64M
     |   ^^^^^^^
-    = did you mean `memory`? the keys here are: concurrency, copies, cpu, deadline, memory, queue, queue_wait, reserve";
+    = did you mean `memory`? the keys here are: concurrency, copies, cpu, deadline, memory, queue, queue_wait, reserve, weight";
     assert_eq!(errors.to_string(), expected);
 }
 

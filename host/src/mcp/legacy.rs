@@ -48,7 +48,9 @@ pub struct State {
 
 impl State {
     pub fn new(accounts: &Accounts, limits: Transports) -> Self {
-        Self { sessions: Sessions::new(accounts.sessions.clone(), limits), asking: Asking::new(limits) }
+        let sessions = Sessions::new(accounts.sessions.clone(), limits);
+        sessions.register(&accounts.relief);
+        Self { sessions, asking: Asking::new(limits) }
     }
 
     /// Ends all sessions.

@@ -61,7 +61,9 @@ impl Empty {
         let file = data.path().join("manifest.yaml");
         std::fs::write(&file, "memory: 512M\nagents: {}\n").unwrap();
         let manifest = Manifest::load(&file, &Overrides::default()).unwrap();
-        let accounts = Accounts::open(manifest.memory, manifest.pressure.maximum, 16 << 20).unwrap();
+        let accounts =
+            Accounts::open(manifest.memory, manifest.pressure.maximum, 16 << 20, crate::memory::Children::default())
+                .unwrap();
         let registry = Registry::from_manifest(&manifest);
         let program = "stockade".into();
         let access = Access::new(&manifest, None);

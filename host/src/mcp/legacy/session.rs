@@ -21,6 +21,7 @@ use crate::agent::changes::Listener;
 use crate::agent::contract::Level;
 use crate::manifest::Transports;
 use crate::mcp::{Post, Scope};
+use crate::memory::{Ease, Relief};
 pub use entered::{Entered, NotRun, OpenStream};
 
 /// Bytes of one session: its entry in the table, and what it points to.
@@ -29,6 +30,9 @@ const SESSION_BYTES: u64 = 768;
 /// How often idle sessions are looked at, at least and at most.
 const LOOK_MIN: Duration = Duration::from_millis(100);
 const LOOK_MAX: Duration = Duration::from_secs(10);
+
+/// When memory runs out, sessions go that have been idle for this part of the time they might have been.
+const RETIRED_PART: u32 = 4;
 
 /// All sessions. A cheap handle.
 #[derive(Debug, Clone)]
@@ -82,6 +86,13 @@ pub enum NoSession {
 impl Sessions {
     pub fn new(account: Account, limits: Transports) -> Self {
         Self(Arc::new(Inner { account, limits, slab: Mutex::default() }))
+    }
+
+    /// Lets idle ones be ended when memory runs out.
+    pub fn register(&self, relief: &Relief) {
+        let sessions = Arc::downgrade(&self.0);
+        let relieve = move |bytes| sessions.upgrade().map_or(0, |sessions| Self(sessions).give_back(bytes));
+        relief.register("sessions", Ease::Idle, relieve);
     }
 
     /// Begins a session, and says under which name.
@@ -191,20 +202,34 @@ impl Sessions {
 
     fn end_over(&self) {
         let (idle, lifetime) = (self.0.limits.idle, self.0.limits.lifetime);
-        let mut slab = self.0.lock();
         let now = Instant::now();
+        let ended = self.end_while(|session, _| now >= session.used + idle || now >= session.began + lifetime);
+        if !ended.is_empty() {
+            tracing::debug!(sessions = ended.len(), "idle sessions ended");
+        }
+    }
+
+    /// Ends sessions that nobody has used for a while, the least recently used first, until so many bytes are given back;
+    /// says how many were.
+    pub fn give_back(&self, bytes: u64) -> u64 {
+        let (idle, now) = (self.0.limits.idle / RETIRED_PART, Instant::now());
+        let ended = self.end_while(|session, ended| ended as u64 * SESSION_BYTES < bytes && now >= session.used + idle);
+        ended.len() as u64 * SESSION_BYTES
+    }
+
+    /// Ends idle sessions, the least recently used of each principal first, while `is_over` says so of the next one, told
+    /// how many have been ended.
+    fn end_while(&self, is_over: impl Fn(&Session, usize) -> bool) -> Vec<Session> {
         let mut ended = Vec::new();
+        let mut slab = self.0.lock();
         loop {
             // The heads of the lines were used least recently: behind one that is not over, none has been idle for longer.
-            let is_over = |session: &Session| now >= session.used + idle || now >= session.began + lifetime;
-            let over = slab.oldest().find(|(_, session)| is_over(session)).map(|(key, _)| key);
+            let over = slab.oldest().find(|(_, session)| is_over(session, ended.len())).map(|(key, _)| key);
             let Some(key) = over else { break };
             ended.extend(slab.remove(key).map(Session::ended));
         }
         drop(slab);
-        if !ended.is_empty() {
-            tracing::debug!(sessions = ended.len(), "idle sessions ended");
-        }
+        ended
     }
 }
 

@@ -141,3 +141,25 @@ fn few_bytes_of_capabilities_are_remembered() {
     assert!(kept.len() > 10 && client.capabilities.len() <= 256 && names.starts_with(&kept));
     assert!(Client { capabilities: "".into(), ..client }.capability_names().is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn when_memory_runs_out_those_idle_for_a_while_go_first() {
+    let (sessions, account) = sessions(TRANSPORTS);
+    let relief = Relief::default();
+    sessions.register(&relief);
+    let who = principal(100);
+    let ask =
+        |sessions: u64| relief.ask(sessions * SESSION_BYTES, ..).iter().map(|gave| gave.bytes / SESSION_BYTES).sum();
+    let keys: Vec<Key> = (0..TRANSPORTS.sessions).map(|_| sessions.begin(client(&who)).unwrap()).collect();
+    let gave: u64 = ask(10);
+    assert_eq!(gave, 0, "all have just begun");
+    tokio::time::advance(TRANSPORTS.idle / RETIRED_PART).await;
+    let busy = sessions.enter(keys[0], &who, &Scope::All).unwrap();
+    let gave: u64 = ask(1);
+    assert_eq!((gave, sessions.count()), (1, TRANSPORTS.sessions - 1), "as many as are needed");
+    let gave: u64 = ask(100);
+    assert_eq!((gave, sessions.count()), (u64::from(TRANSPORTS.sessions) - 2, 1), "and the busy one stays");
+    drop(busy);
+    sessions.clear();
+    assert_eq!(account.used(), 0);
+}

@@ -1,0 +1,169 @@
+//! Many lines at one door: who is kept waiting, for how long, and whether everything adds up. All on a clock that tests move.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use stockade_ledger::Account;
+use tokio::task::JoinSet;
+
+use super::*;
+
+/// SplitMix64: each crowd can be repeated from its seed.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+}
+
+/// Calls without end, so many at a time, each lasting so long. They end with what is returned.
+fn flood(door: &Door, line: LineId, need: Need, callers: u32, lasting: Duration) -> (JoinSet<()>, Arc<AtomicU32>) {
+    let (mut calls, passed) = (JoinSet::new(), Arc::new(AtomicU32::new(0)));
+    for _ in 0..callers {
+        let (door, passed) = (door.clone(), passed.clone());
+        calls.spawn(async move {
+            loop {
+                let ticket = door.pass(line, need, PATIENCE).await;
+                if ticket.is_ok() {
+                    passed.fetch_add(1, Relaxed);
+                }
+                tokio::time::sleep(lasting).await;
+            }
+        });
+    }
+    (calls, passed)
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_runs_nothing_never_waits_for_others() {
+    let (_ledger, door, lines) = door(100, 100, &[(50, 50), (50, 50)]);
+    let (hostile, quiet) = (lines[0], lines[1]);
+    assert!(door.has_own(quiet));
+    // All that is shared, by reserves and by growth.
+    let _grown = door.shared().charge(35).unwrap();
+    let (_calls, _) = flood(&door, hostile, NEED, 20, Duration::from_secs(5));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert!(door.shared().charge(6).is_err());
+    for _ in 0..100 {
+        let began = Instant::now();
+        let ticket = door.pass(quiet, NEED, PATIENCE).await.expect("its first call is kept room for");
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        tokio::time::sleep(Duration::from_millis(7)).await;
+        drop(ticket);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_kept_is_at_most_half() {
+    let (_ledger, door, lines) = door(100, 100, &[(1, 1); 10]);
+    assert_eq!(lines.iter().filter(|line| door.has_own(**line)).count(), 5);
+    assert_eq!(door.shared().ceiling(), 50);
+    // The others are served from what is everybody's.
+    let mut tickets = Vec::new();
+    for line in &lines {
+        tickets.extend(door.pass(*line, NEED, Duration::ZERO).await);
+    }
+    assert_eq!(tickets.len(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_need_comes_to_its_turn() {
+    let (_ledger, door, lines) = door(100, 100, &[(2, 2), (50, 50)]);
+    let (large, small) = (lines[0], lines[1]);
+    let _own = door.pass(large, NEED, PATIENCE).await.unwrap();
+    // They come and go without end, and always leave too little.
+    let (_calls, passed) = flood(&door, small, NEED, 50, Duration::from_millis(10));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let began = Instant::now();
+    door.pass(large, Need { reserve: 80, copies: 1 }, PATIENCE).await.expect("it is waited for");
+    let waited = began.elapsed();
+    assert!(waited <= PATIENCE / 2 + Duration::from_millis(30), "it waited {waited:?}");
+    assert!(passed.load(Relaxed) > 100, "the others were not held up before");
+}
+
+#[tokio::test(start_paused = true)]
+async fn turns_follow_the_weights() {
+    let terms = [1, 3].map(|weight| Terms { weight, ..plain(50, 50) });
+    let (_accounts, door, lines) = with_accounts(400, 100, &terms);
+    let (light, heavy) = (lines[0], lines[1]);
+    let (_light, of_light) = flood(&door, light, NEED, 45, Duration::from_millis(10));
+    let (_heavy, of_heavy) = flood(&door, heavy, NEED, 45, Duration::from_millis(10));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let [light, heavy] = [of_light, of_heavy].map(|passed| f64::from(passed.load(Relaxed)));
+    assert!((2.5..3.5).contains(&(heavy / light)), "{heavy} beside {light}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn pressure_slows_calls_down_and_then_stops_all_but_first_ones() {
+    use crate::memory::{Level, Reading};
+    let (accounts, door, lines) = with_accounts(1000, 100, &[plain(4, 4), plain(4, 4)]);
+    let (one, other) = (lines[0], lines[1]);
+    let at = |level, refusing| {
+        accounts.pressure.publish(Reading { level, refusing, limit: 500, books: 510, ..Reading::default() });
+    };
+    let now = |line| door.pass(line, NEED, Duration::ZERO);
+    at(Level::Critical, false);
+    let _two = [now(one).await.unwrap(), now(one).await.unwrap()];
+    let Err(Closed::Pressure { cap: 500, used: 510 }) = now(one).await else { panic!("half may run") };
+    at(Level::Maximum, false);
+    assert!(now(one).await.is_err());
+    drop(now(other).await.expect("a first call is kept room for"));
+    at(Level::Maximum, true);
+    let Err(Closed::Pressure { .. }) = now(other).await else { panic!("memory is really gone") };
+    at(Level::Normal, false);
+    drop(now(other).await.unwrap());
+    drop(now(one).await.unwrap());
+}
+
+/// One call of a random crowd: passes or not, grows perhaps, and ends.
+async fn call(door: Door, line: LineId, (need, first): (Need, bool), growth: Account, seed: u64) -> Result<(), Closed> {
+    let mut random = Random(seed);
+    tokio::time::sleep(Duration::from_millis(random.below(400))).await;
+    let alone = door.crowd(line) == (0, 0);
+    let began = Instant::now();
+    let ticket = door.pass(line, need, Duration::from_secs(60)).await?;
+    assert!(!(alone && first) || began.elapsed().is_zero(), "a guaranteed first call waited");
+    let _grown = (random.below(2) == 0).then(|| growth.charge(random.below(40)).ok());
+    tokio::time::sleep(Duration::from_millis(1 + random.below(30))).await;
+    drop(ticket);
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn random_crowds_are_served_to_the_last_and_nothing_is_lent_twice() {
+    for seed in 0..60 {
+        let mut random = Random(seed);
+        let terms: Vec<Terms> = (0..2 + random.below(5))
+            .map(|_| {
+                let first = Need { reserve: 1 + random.below(20), copies: 1 + random.below(9) };
+                let (concurrency, weight) = (1 + random.below(8) as u32, 1 + random.below(4) as u32);
+                Terms { concurrency, waiting_max: 1_000, weight, first }
+            })
+            .collect();
+        let (guests, instances) = (100 + random.below(200), 4 + random.below(30) as u32);
+        let (accounts, door, lines) = with_accounts(guests, instances, &terms);
+        let mut calls = JoinSet::new();
+        for _ in 0..150 {
+            let chosen = random.below(lines.len() as u64) as usize;
+            let (line, terms) = (lines[chosen], terms[chosen]);
+            // Some want more than a first call is kept.
+            let large = random.below(4) == 0;
+            let reserve = if large { terms.first.reserve + random.below(40) } else { terms.first.reserve };
+            let first = !large && door.has_own(line);
+            let need = Need { reserve, ..terms.first };
+            calls.spawn(call(door.clone(), line, (need, first), door.shared(), random.below(u64::MAX)));
+        }
+        // Meanwhile the books are looked at: the ledger itself refuses to lend more than there is.
+        while let Some(done) = calls.join_next().await {
+            done.expect("no panic").unwrap_or_else(|closed| panic!("seed {seed}: {closed:?}"));
+            assert!(accounts.guests.used() <= accounts.guests.ceiling());
+        }
+        assert_eq!(lent(&accounts.ledger), 0, "seed {seed}");
+        assert!(lines.iter().all(|line| door.crowd(*line) == (0, 0)), "seed {seed}");
+    }
+}

@@ -1,0 +1,335 @@
+//! Whose turn it is: the arithmetic of the door, without waiting.
+//!
+//! Three rules. *One call of each agent has a place of its own*, as far as half of what there is suffices for all of them:
+//! instance, reserve and copies are kept for it, and everything else, growth of all calls included, shares the rest. So
+//! nobody, however popular or hostile, keeps another agent from running at all. *Of the others, who holds least for its
+//! weight comes first*: a long line gets no more than a short one. *Who has waited half of its patience is waited for*: what
+//! is given back is left to it, as nothing small slips through in front of it any more. So a large need comes to its turn,
+//! too.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use stockade_ledger::{Account, Charge, RefusalKind, Spec};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::{Closed, Need, Ticket};
+use crate::memory::{Accounts, Ease, Level, Pressure, Relief};
+
+/// Of instances, guest memory and copies, at most this part is kept for calls in places of their own: the rest is everybody's.
+const KEPT_PART: u32 = 2;
+
+/// Of the calls that an agent may run at once, this part may while memory is critical.
+const CRITICAL_PART: u32 = 2;
+
+/// What an agent's line is opened with.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::agent) struct Terms {
+    /// Calls at once.
+    pub concurrency: u32,
+    /// Calls that may wait.
+    pub waiting_max: u32,
+    /// Its share when there is not enough for all, beside those of others.
+    pub weight: u32,
+    /// What one call needs: kept for it, if there is enough.
+    pub first: Need,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::agent) struct LineId(pub(super) usize);
+
+/// All lines, and what is there for them.
+#[derive(Debug)]
+pub(super) struct State {
+    guests: Pot,
+    copies: Pot,
+    pressure: Pressure,
+    relief: Relief,
+    /// Instances that are nobody's own and free.
+    instances: u32,
+    lines: Vec<Line>,
+    /// Lines with somebody waiting, in the order in which they were last served.
+    turns: VecDeque<LineId>,
+    next_waiter: u64,
+    /// When somebody was last let in, or nobody could be.
+    looked: Option<Instant>,
+}
+
+/// An account, and the part of it that is nobody's own.
+#[derive(Debug)]
+struct Pot {
+    all: Account,
+    shared: Account,
+}
+
+/// The line of one agent.
+#[derive(Debug)]
+struct Line {
+    terms: Terms,
+    own: Own,
+    running: u32,
+    /// Reserves of what runs, in bytes.
+    held: u64,
+    waiting: VecDeque<Waiter>,
+}
+
+/// The place of its own that an agent has for one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Own {
+    /// There are too many agents for that.
+    None,
+    Free,
+    Taken,
+}
+
+/// One who waits.
+#[derive(Debug)]
+pub(super) struct Waiter {
+    pub pass: oneshot::Sender<Ticket>,
+    id: u64,
+    need: Need,
+    /// From then on the others wait for it.
+    overdue: Instant,
+    _charge: Charge,
+}
+
+/// What a call has been granted.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub reserve: [Charge; 2],
+    pub copies: Charge,
+    /// Whether it runs in its agent's own place.
+    pub own: bool,
+}
+
+impl State {
+    /// Lines for agents of these terms, in their order. The first ones get places of their own, as far as these take no
+    /// more than half.
+    pub fn new(accounts: &Accounts, instances: u32, terms: &[Terms]) -> Self {
+        let (guests, copies) = (&accounts.guests, &accounts.copies);
+        let (mut kept, mut own_instances) = (Need::default(), 0);
+        let mut open = |terms: &Terms| {
+            let Need { reserve, copies: copied } = terms.first;
+            let all = Need { reserve: kept.reserve + reserve, copies: kept.copies + copied };
+            let fits = own_instances < instances / KEPT_PART
+                && all.reserve <= guests.ceiling() / u64::from(KEPT_PART)
+                && all.copies <= copies.ceiling() / u64::from(KEPT_PART);
+            if fits {
+                (kept, own_instances) = (all, own_instances + 1);
+            }
+            let own = if fits { Own::Free } else { Own::None };
+            Line { terms: *terms, own, running: 0, held: 0, waiting: VecDeque::new() }
+        };
+        let lines = terms.iter().map(&mut open).collect();
+        Self {
+            guests: Pot::new(guests, kept.reserve),
+            copies: Pot::new(copies, kept.copies),
+            pressure: accounts.pressure.clone(),
+            relief: accounts.relief.clone(),
+            instances: instances - own_instances,
+            lines,
+            turns: VecDeque::new(),
+            next_waiter: 0,
+            looked: None,
+        }
+    }
+
+    /// Pays for guest memory that is nobody's own.
+    pub fn shared(&self) -> &Account {
+        &self.guests.shared
+    }
+
+    pub fn has_own(&self, line: LineId) -> bool {
+        self.lines[line.0].own != Own::None
+    }
+
+    pub fn crowd(&self, line: LineId) -> (u32, usize) {
+        let line = &self.lines[line.0];
+        (line.running, line.waiting.len())
+    }
+
+    /// Whether a call that has just come need not wait for those that came before.
+    pub fn may_go_at_once(&self, line: LineId) -> bool {
+        let own = &self.lines[line.0];
+        let someone_could = || self.turns.iter().any(|line| self.lines[line.0].has_place());
+        own.waiting.is_empty() && own.has_place() && (own.own == Own::Free || !someone_could())
+    }
+
+    /// # Errors
+    ///
+    /// When as many wait in this line as may.
+    pub fn has_room(&self, line: LineId) -> Result<(), Closed> {
+        let line = &self.lines[line.0];
+        if line.waiting.len() < line.terms.waiting_max as usize { Ok(()) } else { Err(line.busy()) }
+    }
+
+    /// Puts somebody at the end of a line, and answers with its number.
+    pub fn queue(
+        &mut self,
+        line: LineId,
+        need: Need,
+        patience: Duration,
+        pass: oneshot::Sender<Ticket>,
+        charge: Charge,
+    ) -> u64 {
+        let id = self.next_waiter;
+        self.next_waiter += 1;
+        if self.lines[line.0].waiting.is_empty() {
+            self.turns.push_back(line);
+        }
+        let overdue = Instant::now() + patience / 2;
+        self.lines[line.0].waiting.push_back(Waiter { id, need, pass, overdue, _charge: charge });
+        id
+    }
+
+    /// Takes somebody out of a line.
+    pub fn leave(&mut self, line: LineId, id: u64) {
+        let waiting = &mut self.lines[line.0].waiting;
+        let before = waiting.len();
+        waiting.retain(|waiter| waiter.id != id);
+        if before > 0 && waiting.is_empty() {
+            self.turns.retain(|other| *other != line);
+        }
+    }
+
+    /// Takes a call's place back, and says whether somebody waits.
+    pub fn give_back(&mut self, line: LineId, reserve: u64, own: bool) -> bool {
+        let line = &mut self.lines[line.0];
+        line.running -= 1;
+        line.held -= reserve;
+        if own {
+            line.own = Own::Free;
+        } else {
+            self.instances += 1;
+        }
+        !self.turns.is_empty()
+    }
+
+    /// Whether nobody has looked within this time; then somebody has now.
+    pub fn is_due(&mut self, pause: Duration) -> bool {
+        let now = Instant::now();
+        let due = self.looked.is_none_or(|looked| now - looked >= pause);
+        if due {
+            self.looked = Some(now);
+        }
+        due
+    }
+
+    /// The next one who passes, with what it was granted.
+    pub fn next(&mut self) -> Option<(LineId, Waiter, Taken)> {
+        let now = Instant::now();
+        let mut order: Vec<LineId> = self.turns.iter().copied().collect();
+        order.sort_by_key(|line| self.lines[line.0].share());
+        let mut waited_for = false;
+        for line in order {
+            let own = &self.lines[line.0];
+            if !own.has_place() || (waited_for && own.own != Own::Free) {
+                continue;
+            }
+            let front = own.waiting.front().expect("a line in `turns` has a waiter");
+            let (need, overdue) = (front.need, front.overdue <= now);
+            match self.take(line, need) {
+                Ok(taken) => {
+                    let waiter = self.lines[line.0].waiting.pop_front().expect("it was there a moment ago");
+                    self.turns.retain(|other| *other != line);
+                    if !self.lines[line.0].waiting.is_empty() {
+                        self.turns.push_back(line);
+                    }
+                    return Some((line, waiter, taken));
+                }
+                Err(_) => waited_for |= overdue,
+            }
+        }
+        None
+    }
+
+    /// Takes what a call needs, or nothing: its agent's own place if that is free, else what is shared.
+    ///
+    /// # Errors
+    ///
+    /// What is missing.
+    pub fn take(&mut self, line: LineId, need: Need) -> Result<Taken, Closed> {
+        self.bears(line)?;
+        let Line { own, terms, .. } = &self.lines[line.0];
+        let own = *own == Own::Free;
+        if !own && self.instances == 0 {
+            let running = self.lines.iter().map(|line| u64::from(line.running)).sum();
+            return Err(Closed::NoInstance { cap: running });
+        }
+        let kept = if own { terms.first } else { Need::default() };
+        let lend = |pot: &Pot, need: u64, kept: u64| {
+            let own = self.lend(&pot.all, need.min(kept))?;
+            Ok([own, self.lend(&pot.shared, need.saturating_sub(kept))?])
+        };
+        let reserve = lend(&self.guests, need.reserve, kept.reserve)?;
+        // All of one account, as it is split and handed on: every call of an agent is granted as many.
+        let copies = if own { &self.copies.all } else { &self.copies.shared };
+        let copies = self.lend(copies, need.copies)?;
+        let line = &mut self.lines[line.0];
+        line.running += 1;
+        line.held += need.reserve;
+        if own {
+            line.own = Own::Taken;
+        } else {
+            self.instances -= 1;
+        }
+        Ok(Taken { reserve, copies, own })
+    }
+
+    /// Whether memory use allows this line one call more.
+    fn bears(&self, line: LineId) -> Result<(), Closed> {
+        let own = &self.lines[line.0];
+        if !own.has_place() {
+            return Err(own.busy());
+        }
+        let reading = self.pressure.reading();
+        let may = match reading.level {
+            _ if reading.refusing => 0,
+            Level::Normal | Level::Warning => own.terms.concurrency,
+            Level::Critical => (own.terms.concurrency / CRITICAL_PART).max(1),
+            Level::Maximum if own.own == Own::Free => u32::MAX,
+            Level::Maximum => 0,
+        };
+        if own.running < may {
+            return Ok(());
+        }
+        Err(Closed::Pressure { cap: reading.limit, used: reading.used() })
+    }
+
+    /// Charges an account. Asks those who can do without before it gives up.
+    fn lend(&self, account: &Account, bytes: u64) -> Result<Charge, Closed> {
+        let charged = account.charge(bytes).or_else(|refusal| {
+            let others_can_help = refusal.is_by_root() && refusal.kind == RefusalKind::FullNow;
+            if !others_can_help || self.relief.ask(bytes, ..=Ease::Code).is_empty() {
+                return Err(refusal);
+            }
+            account.charge(bytes)
+        });
+        charged.map_err(Closed::HostFull)
+    }
+}
+
+impl Pot {
+    /// Of which so many bytes are kept.
+    fn new(all: &Account, kept: u64) -> Self {
+        let shared = Spec { name: "shared".into(), ceiling: all.ceiling() - kept, floor: 0 };
+        Self { all: all.clone(), shared: all.child(shared) }
+    }
+}
+
+impl Line {
+    fn has_place(&self) -> bool {
+        self.running < self.terms.concurrency
+    }
+
+    /// What it holds for its weight: who has less comes first.
+    fn share(&self) -> u64 {
+        self.held / u64::from(self.terms.weight.max(1))
+    }
+
+    fn busy(&self) -> Closed {
+        let used = u64::from(self.running) + self.waiting.len() as u64;
+        Closed::Busy { cap: u64::from(self.terms.concurrency) + u64::from(self.terms.waiting_max), used }
+    }
+}
