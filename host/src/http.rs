@@ -10,7 +10,8 @@
 //!   heads, ended stalls.
 //! - `route`: the one table of paths. `gate`: Host, Origin and what browsers need. `identify`: who asks.
 //! - `post`: an MCP message, or a stream to hear of more. `accept`: what may come back. `body`: its bytes. `reply`: the answer.
-//! - `resource`, `range`: a resource as plain bytes. `health`: `/livez`, `/readyz`. `status`: what operators see.
+//! - `resource`, `range`: a resource as plain bytes. `health`: `/livez`, `/readyz`, `/healthz`. `status`, `metrics`: what
+//!   operators see.
 //! - `ask`: the other side, for the command line: a question to a running host.
 
 mod accept;
@@ -21,6 +22,7 @@ mod gate;
 mod health;
 mod identify;
 mod listen;
+mod metrics;
 mod post;
 mod range;
 mod reply;
@@ -41,8 +43,9 @@ use crate::access::{Access, Places};
 use crate::agent::Agents;
 use crate::manifest::{HttpLimits, Manifest};
 use crate::mcp;
-use crate::memory::Accounts;
+use crate::memory::{Accounts, Pressure, Thresholds};
 use identify::Reach;
+use socket::Traffic;
 
 /// Connections of the listener for operators; they do not compete with clients for places.
 const ADMIN_CONNECTIONS: usize = 64;
@@ -60,8 +63,13 @@ pub struct Settings {
     requests: Account,
     /// Pays for what `/readyz` and `/status` say.
     health: Account,
-    /// Read by `/status`.
+    /// Pays for connections of clients.
+    connections: Account,
+    /// Read by `/status` and the other pages for operators.
     ledger: Ledger,
+    pressure: Pressure,
+    memory: u64,
+    thresholds: Thresholds,
 }
 
 impl Settings {
@@ -74,7 +82,11 @@ impl Settings {
             drain: manifest.drain,
             requests: accounts.requests.clone(),
             health: accounts.health.clone(),
+            connections: accounts.connections.clone(),
             ledger: accounts.ledger.clone(),
+            pressure: accounts.pressure.clone(),
+            memory: manifest.memory,
+            thresholds: manifest.pressure,
         }
     }
 }
@@ -85,6 +97,7 @@ struct App {
     agents: Agents,
     settings: Settings,
     in_flight: Places,
+    traffic: Traffic,
     draining: AtomicBool,
 }
 
@@ -111,6 +124,7 @@ pub async fn serve(
         agents,
         in_flight: Places::new("in-flight", "requests", settings.limits.in_flight),
         settings,
+        traffic: Traffic::default(),
         draining: AtomicBool::new(false),
     });
     let (stop, stopped) = watch::channel(false);
@@ -142,6 +156,11 @@ impl App {
             connections,
             limits,
             drain: self.settings.drain,
+            traffic: self.traffic.clone(),
+            paid_by: match audience {
+                Audience::Public => Some(self.settings.connections.clone()),
+                Audience::Admin => None,
+            },
             // Clients that hold all of theirs must not keep operators out.
             heads: match audience {
                 Audience::Public => self.settings.requests.clone(),

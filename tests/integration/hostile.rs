@@ -107,7 +107,11 @@ async fn every_built_guest_ends_as_it_should() {
             }
             _ => check(case, &act(&client, &case.act).await),
         }
-        assert!(stockade_tests::eventually(|| host.used("guests/guests") == 0), "{}: growth not given back", case.name);
+        assert!(
+            stockade_tests::eventually(|| host.used("guests/shared/guests") == 0),
+            "{}: growth not given back",
+            case.name
+        );
         // A good call in between: five bad ones in a row would put the agent to rest.
         let good = client.call("ok", json!({})).await;
         assert!(good.body["result"].is_object(), "after {}: {}", case.name, cut(&good.body));

@@ -69,8 +69,11 @@ async fn what_a_component_declares_is_reserved_before_it_runs() {
         assert!(answer.body["result"].is_object(), "{}", answer.body);
         assert!(host.figures(agent).memory_peak >= 10 << 20);
     }
-    assert_eq!(host.peak("guests/large"), 0, "nothing was left to be charged as growth");
-    assert!(host.peak("guests/small") >= 9 << 20, "a reserve of the manifest's own goes before what is declared");
+    assert_eq!(host.peak("guests/shared/large"), 0, "nothing was left to be charged as growth");
+    assert!(
+        host.peak("guests/shared/small") >= 9 << 20,
+        "a reserve of the manifest's own goes before what is declared"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

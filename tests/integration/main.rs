@@ -11,6 +11,7 @@ mod limits;
 mod load;
 mod pair;
 mod plain_reads;
+mod pressure;
 mod reading;
 mod sessions;
 mod shares;

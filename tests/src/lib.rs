@@ -121,8 +121,7 @@ impl TestHost {
                 let admin = TcpListener::bind(manifest.admin).await?;
                 let addresses = (public.local_addr()?, admin.local_addr()?);
                 let _ = ready.send((addresses, host.accounts().clone(), host.agents().clone()));
-                host.serve(Listeners { public, admin }, async { drop(stopped.await) }).await;
-                Ok(())
+                host.serve(Listeners { public, admin }, async { drop(stopped.await) }).await
             })
         };
         let thread = std::thread::Builder::new().name("host".into()).spawn(serve).expect("a thread");

@@ -57,12 +57,13 @@ pub fn open(
         Ok(who) => who,
         Err(refused) => return *refused,
     };
-    let reply = if accept::takes_events(&request.headers) {
-        open(&request.headers, &principal)
-    } else {
-        desk.app
-            .mcp
-            .refuse(StatusCode::METHOD_NOT_ALLOWED, "MCP is served by POST; a GET must accept text/event-stream")
+    let reply = match bears(&desk.app) {
+        Err(full) => *full,
+        Ok(()) if accept::takes_events(&request.headers) => open(&request.headers, &principal),
+        Ok(()) => {
+            let text = "MCP is served by POST; a GET must accept text/event-stream";
+            desk.app.mcp.refuse(StatusCode::METHOD_NOT_ALLOWED, text)
+        }
     };
     let connection = request.extensions.get::<Connection>().cloned();
     allowing(response(reply, page, Held { connection, place: None }), allowed)
@@ -132,6 +133,25 @@ fn own_headers(headers: &HeaderMap) -> HeaderMap {
         .collect()
 }
 
+/// Refuses what is new while memory is really at its end; what runs goes on.
+pub fn bears(app: &App) -> Result<(), Box<Reply>> {
+    let reading = app.settings.pressure.reading();
+    if !reading.refusing {
+        return Ok(());
+    }
+    let limit = HostLimit {
+        agent: None,
+        version: None,
+        limit: "pressure.maximum",
+        unit: "bytes",
+        cap: reading.limit,
+        used: reading.used(),
+        wanted: 0,
+        retry_after_ms: Some(RETRY_AFTER_MS),
+    };
+    Err(app.mcp.refuse_at_limit(limit).into())
+}
+
 /// Takes a place in flight, if the request could be one of ours at all.
 fn admit(
     app: &App,
@@ -147,6 +167,7 @@ fn admit(
         let text = "the reply is JSON, or events: `accept` must allow application/json or text/event-stream";
         return Err(app.mcp.refuse(StatusCode::NOT_ACCEPTABLE, text).into());
     };
+    bears(app)?;
     let place = app.in_flight.take(principal).map_err(|full| app.mcp.refuse_full(&full))?;
     Ok((accept, place))
 }

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use stockade_ledger::Charge;
 
 use super::gate;
-use super::post::come_in;
+use super::post::{bears, come_in};
 use super::range::{self, Asked, Span};
 use super::reply::{Connection, Held, Streaming, closing, plain};
 use super::route::Desk;
@@ -54,6 +54,9 @@ pub async fn get(desk: &Desk, agent: &str, request: Request) -> Response {
     };
     if uri.len() > URI_BYTES_MAX {
         return plain(app.mcp.refuse(StatusCode::URI_TOO_LONG, "the resource's name is too long"), page);
+    }
+    if let Err(full) = bears(app) {
+        return closing(*full, page);
     }
     let place = match app.in_flight.take(&principal) {
         Ok(place) => place,

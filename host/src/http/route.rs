@@ -7,7 +7,11 @@
 //! | `/sse`, `/sse/{agent}` | GET, with `transports.sse` | – |
 //! | `/messages`, `/messages/{agent}` | POST, with `transports.sse` | – |
 //! | `/livez`, `/readyz` | GET | GET |
+//! | `/healthz` | GET: the level alone | GET: everything, for observers |
+//! | `/metrics` | – | GET, for observers |
 //! | `/status` | – | GET, operators only |
+//!
+//! Observers are operators, and on this machine itself whoever asks without a token.
 
 use std::sync::Arc;
 
@@ -20,7 +24,7 @@ use axum::response::Response;
 use axum::routing::{any, get};
 
 use super::identify::Reach;
-use super::{App, Audience, health, post, reply, resource, status};
+use super::{App, Audience, health, metrics, post, reply, resource, status};
 use crate::mcp::Scope;
 
 /// Methods of MCP's own paths.
@@ -51,10 +55,14 @@ pub fn table(audience: Audience, desk: Desk) -> Router {
     let health = Router::new().route("/livez", get(health::livez)).route("/readyz", get(health::readyz));
     let mut routes = match audience {
         Audience::Public => health
+            .route("/healthz", get(health::healthz))
             .route("/mcp", any(all))
             .route("/mcp/{agent}", any(one))
             .route("/agents/{agent}/resources", any(resources)),
-        Audience::Admin => health.route("/status", get(status::status)),
+        Audience::Admin => health
+            .route("/healthz", get(health::in_full))
+            .route("/metrics", get(metrics::metrics))
+            .route("/status", get(status::status)),
     };
     if audience == Audience::Public && desk.app.settings.sse {
         routes = routes

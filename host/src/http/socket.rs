@@ -6,7 +6,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -25,6 +25,26 @@ pub struct Socket {
     /// Runs while a write waits.
     stalled: Option<Pin<Box<Sleep>>>,
     head: Arc<Head>,
+    traffic: Traffic,
+}
+
+/// Bytes that went over all connections since the start. A cheap handle.
+#[derive(Debug, Clone, Default)]
+pub struct Traffic(Arc<[AtomicU64; 2]>);
+
+impl Traffic {
+    /// Received, and sent.
+    pub fn bytes(&self) -> [u64; 2] {
+        self.0.each_ref().map(|bytes| bytes.load(Ordering::Relaxed))
+    }
+
+    fn received(&self, bytes: usize) {
+        self.0[0].fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    fn sent(&self, bytes: usize) {
+        self.0[1].fetch_add(bytes as u64, Ordering::Relaxed);
+    }
 }
 
 /// The head that is arriving on a connection, shared by the socket below hyper and the service above it.
@@ -108,13 +128,14 @@ impl Drop for InRequest {
 }
 
 impl Socket {
-    pub fn new(stream: TcpStream, stall: Duration, head: Arc<Head>) -> Self {
-        Self { stream, stall, stalled: None, head }
+    pub fn new(stream: TcpStream, stall: Duration, head: Arc<Head>, traffic: Traffic) -> Self {
+        Self { stream, stall, stalled: None, head, traffic }
     }
 
     /// Passes a write's outcome on; a write that waits too long fails.
     fn watched(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if written.is_ready() {
+        if let Poll::Ready(done) = &written {
+            self.traffic.sent(*done.as_ref().unwrap_or(&0));
             self.stalled = None;
             return written;
         }
@@ -133,7 +154,9 @@ impl AsyncRead for Socket {
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
         if let Poll::Ready(Ok(())) = read {
-            this.head.arrived((buffer.filled().len() - before) as u64)?;
+            let bytes = buffer.filled().len() - before;
+            this.traffic.received(bytes);
+            this.head.arrived(bytes as u64)?;
         }
         read
     }

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::header::CACHE_CONTROL;
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
 
 use super::App;
-use super::identify::Unauthorized;
+use super::identify::{Unauthorized, identify};
 use super::post::come_in;
 use super::reply::{closing, plain};
 use super::route::Desk;
@@ -71,19 +72,11 @@ struct Lent {
 /// Answers an operator.
 pub async fn status(State(desk): State<Desk>, request: Request) -> Response {
     let app = &desk.app;
+    if let Err(refused) = operator(&desk, &request.into_parts().0) {
+        return *refused;
+    }
     // Nothing an operator asks is for web pages.
     let refuse = |status, text: &str| closing(app.mcp.refuse(status, text), None);
-    let (parts, _) = request.into_parts();
-    let principal = match come_in(&desk, &parts) {
-        Ok((principal, _)) => principal,
-        Err(refused) => return *refused,
-    };
-    if principal == app.settings.access.anonymous() {
-        return Unauthorized::Missing.refuse(&app.mcp, None);
-    }
-    if principal.role != Role::Operator {
-        return refuse(StatusCode::FORBIDDEN, "only an operator may ask this: send the token of one");
-    }
     let mut body = Buffer::new(&app.settings.health, STATUS_BYTES_MAX);
     if let Err(error) = write(app, &mut body) {
         return match body.overflow() {
@@ -98,6 +91,33 @@ pub async fn status(State(desk): State<Desk>, request: Request) -> Response {
     let mut response = plain(Reply::json(body.into_bytes()), None);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+/// Lets only operators go on.
+pub fn operator(desk: &Desk, request: &Parts) -> Result<(), Box<Response>> {
+    let app = &desk.app;
+    let (principal, _) = come_in(desk, request)?;
+    if principal == app.settings.access.anonymous() {
+        return Err(Unauthorized::Missing.refuse(&app.mcp, None).into());
+    }
+    if principal.role != Role::Operator {
+        let text = "only an operator may ask this: send the token of one";
+        return Err(closing(app.mcp.refuse(StatusCode::FORBIDDEN, text), None).into());
+    }
+    Ok(())
+}
+
+/// Lets operators go on, and on this machine itself whoever has no token: those who probe and scrape have none, and see
+/// figures only. Also when all connections are taken.
+pub fn observer(desk: &Desk, request: &Parts) -> Result<(), Box<Response>> {
+    let app = &desk.app;
+    let refuse = |text: &str| closing(app.mcp.refuse(StatusCode::FORBIDDEN, text), None);
+    app.settings.gate.check(&request.uri, &request.headers).map_err(|denied| refuse(&denied.to_string()))?;
+    match identify(&app.settings.access, desk.reach, request) {
+        Ok(who) if who == app.settings.access.anonymous() || who.role == Role::Operator => Ok(()),
+        Ok(_) => Err(refuse("only an operator may ask this: send the token of one, or none on this machine").into()),
+        Err(unauthorized) => Err(unauthorized.refuse(&app.mcp, None).into()),
+    }
 }
 
 /// Writes the whole answer, one agent after the other.

@@ -12,7 +12,7 @@ use crate::Listeners;
 use crate::agent::Agents;
 use crate::manifest::HttpLimits;
 use crate::mcp::tests::{Empty, LIMITS};
-use crate::memory::Accounts;
+use crate::memory::{Accounts, Level, Reading, Thresholds};
 
 const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 
@@ -25,6 +25,9 @@ struct Host {
     ended: tokio::task::JoinHandle<()>,
     _empty: Empty,
 }
+
+/// What the process may use.
+const MEMORY: u64 = 64 << 20;
 
 impl Host {
     async fn start(limits: HttpLimits) -> Self {
@@ -42,7 +45,11 @@ impl Host {
             drain: Duration::from_secs(1),
             requests: empty.accounts.requests.clone(),
             health: empty.accounts.health.clone(),
+            connections: empty.accounts.connections.clone(),
             ledger: empty.accounts.ledger.clone(),
+            pressure: empty.accounts.pressure.clone(),
+            memory: MEMORY,
+            thresholds: Thresholds { warning: 1, critical: 2, maximum: MEMORY },
         };
         let (stop, stopped) = oneshot::channel();
         let (service, agents) = (empty.service(limits), empty.agents.clone());
@@ -202,5 +209,54 @@ async fn beyond_the_connections_there_is_a_hint() {
     assert!(get(host.public, "/livez").await.ends_with("ok\n"));
     assert!(get(host.admin, "/livez").await.ends_with("ok\n"));
     drop(taken);
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn when_memory_is_at_its_end_nothing_new_begins_and_health_says_so() {
+    let host = Host::start(LIMITS).await;
+    let at = |level, refusing| {
+        let reading = Reading { level, refusing, limit: MEMORY, books: MEMORY + 1, ..Reading::default() };
+        host.accounts.pressure.publish(reading);
+    };
+    let get = |address, path: &str| {
+        let head = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        async move { exchange(address, &head).await }
+    };
+    let begin = |answer: &str| answer[..12].to_owned();
+    for (level, word) in [(Level::Normal, "healthy"), (Level::Warning, "warning"), (Level::Critical, "critical")] {
+        at(level, false);
+        let healthy = get(host.public, "/healthz").await;
+        assert!(
+            begin(&healthy) == "HTTP/1.1 200" && healthy.ends_with(&format!(r#"{{"status":"{word}"}}"#)),
+            "{healthy}"
+        );
+        assert!(!get(host.public, "/readyz").await.contains("pressure.maximum"));
+    }
+    at(Level::Maximum, true);
+    let [healthy, ready] = [get(host.public, "/healthz").await, get(host.admin, "/readyz").await];
+    assert!(begin(&healthy) == "HTTP/1.1 503" && healthy.ends_with(r#"{"status":"max"}"#), "{healthy}");
+    assert!(begin(&ready) == "HTTP/1.1 503" && ready.contains("pressure.maximum"), "{ready}");
+    let json = "content-type: application/json\r\nconnection: close\r\n";
+    let refused = host.post(json, "{}").await;
+    let figures = format!(r#""limit":"pressure.maximum","unit":"bytes","cap":{MEMORY},"used":{}"#, MEMORY + 1);
+    assert!(begin(&refused) == "HTTP/1.1 503" && refused.contains("retry-after: 1"), "{refused}");
+    assert!(refused.contains("-32050") && refused.contains(&figures), "{refused}");
+    assert_eq!(begin(&get(host.public, "/agents/none/resources?uri=a:b").await), "HTTP/1.1 404");
+    at(Level::Normal, false);
+    assert_eq!(begin(&host.post(json, "{}").await), "HTTP/1.1 400");
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_nobody_can_pay_for_is_one_too_many() {
+    let host = Host::start(LIMITS).await;
+    let connections = &host.accounts.connections;
+    let held = connections.charge(connections.free()).unwrap();
+    let refused = host.post("content-type: application/json\r\nconnection: close\r\n", "{}").await;
+    assert!(refused.starts_with("HTTP/1.1 503") && refused.contains(r#""limit":"connections""#), "{refused}");
+    let alive = exchange(host.public, "GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
+    assert!(alive.starts_with("HTTP/1.1 200"), "{alive}");
+    drop(held);
     host.stop().await;
 }

@@ -2,6 +2,8 @@
 
 use std::arch::wasm32;
 use std::hint::black_box;
+use std::thread;
+use std::time::Duration;
 
 use wasip2::clocks::monotonic_clock;
 use wasip2::random::random;
@@ -13,6 +15,9 @@ pub const TRICKS: &[Trick] = &[
     Trick { name: "grow-at-once", run: grow_at_once },
     Trick { name: "leak-small", run: leak_small },
     Trick { name: "giant-vec", run: giant_vec },
+    Trick { name: "hold-24m", run: || hold(24 << 20) },
+    Trick { name: "hold-50m", run: || hold(50 << 20) },
+    Trick { name: "hold-60m", run: || hold(60 << 20) },
     Trick { name: "handles", run: handles },
     Trick { name: "random-flood", run: random_flood },
 ];
@@ -22,6 +27,9 @@ const GROWTH_PAGES: usize = 16;
 
 /// Leaked by one allocation.
 const LEAK_BYTES: usize = 64;
+
+/// Between two looks of a guest at what it holds.
+const NAP: Duration = Duration::from_millis(100);
 
 const VEC_BYTES: usize = 200 << 20;
 
@@ -52,6 +60,15 @@ fn leak_small() -> Reply {
 fn giant_vec() -> Reply {
     let bytes = vec![1u8; VEC_BYTES];
     text(format!("got {} bytes", black_box(bytes).len()))
+}
+
+/// Below its cap, and for as long as it may.
+fn hold(bytes: usize) -> Reply {
+    let held = vec![1u8; bytes];
+    loop {
+        thread::sleep(NAP);
+        black_box(&held);
+    }
 }
 
 /// Timers cost the guest nothing and the host an entry each.

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
-use super::{SPARE_CONNECTIONS, Serving, serve};
+use super::{SPARE_CONNECTIONS, Serving, Traffic, serve};
 use crate::manifest::HttpLimits;
 
 const LIMITS: HttpLimits = HttpLimits {
@@ -87,6 +87,8 @@ impl Loop {
             limits,
             drain,
             heads: heads.clone(),
+            traffic: Traffic::default(),
+            paid_by: None,
         };
         let (stop, stopped) = oneshot::channel();
         let ended = tokio::spawn(serve(listener, serving, async {
