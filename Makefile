@@ -5,13 +5,15 @@ AGENTS := everything files hello tables
 MANIFEST ?= manifest.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench load fuzz agents guests check-tools
+.PHONY: help run test lint bench load soak fuzz agents guests check-tools
 
 # What `make load` puts on the host, such as LOAD="streams count=1000"; all there is when empty.
 LOAD ?=
 
-# Seconds that `make fuzz` runs.
-TIME ?= 60
+# Seconds that `make fuzz` and `make soak` run, if somebody says; else 60 and 1800.
+TIME ?=
+FUZZ_TIME = $(or $(TIME),60)
+SOAK_TIME = $(or $(TIME),1800)
 
 # Counts edges and compares: what `cargo fuzz` sets, less the sanitizers that need a nightly compiler.
 SANCOV := -Cpasses=sancov-module $(addprefix -Cllvm-args=-sanitizer-coverage-, \
@@ -46,12 +48,16 @@ load: agents ## what sessions, streams and large reads cost the host's memory (L
 	cargo build --release --locked -p stockade -p stockade-tests --bin stockade --bin load
 	target/release/load $(LOAD)
 
+soak: agents guests ## everything at once for TIME=1800 seconds; a verdict, and memory over time in target/soak.svg
+	cargo build --release --locked -p stockade -p stockade-tests --bin stockade --bin soak
+	target/release/soak seconds=$(SOAK_TIME) plot=target/soak.svg
+
 fuzz: check-tools ## foreign bytes against the message parser, guided by coverage, for TIME=60 seconds
 	@command -v c++ >/dev/null || { echo "a C++ compiler is missing, which libFuzzer is built with: apt-get install g++"; exit 1; }
 	RUSTFLAGS="$(SANCOV)" cargo build --locked -p stockade-fuzz --features libfuzzer --profile fuzz \
 		--target $(HOST_TARGET) --target-dir target/fuzz
 	mkdir -p target/fuzz/corpus
-	target/fuzz/$(HOST_TARGET)/fuzz/message -max_total_time=$(TIME) -max_len=8192 -timeout=5 -print_final_stats=1 \
+	target/fuzz/$(HOST_TARGET)/fuzz/message -max_total_time=$(FUZZ_TIME) -max_len=8192 -timeout=5 -print_final_stats=1 \
 		-dict=tests/fuzz/message.dict -artifact_prefix=target/fuzz/ target/fuzz/corpus tests/fuzz/corpus
 
 agents: check-tools ## build the agents we ship, as components

@@ -67,12 +67,24 @@ use tokio::net::TcpListener;
 
 use access::Access;
 use agent::{Agents, Terms};
-use manifest::Manifest;
-use memory::{Accounts, Children, Lookout, Tenancy};
+use manifest::{Fuse, Manifest};
+use memory::{Accounts, Children, Lookout, Tenancy, fuse};
 use registry::Registry;
 
 /// Mode of the data directory: compiled code and the operator's token are nobody else's.
 const DATA_MODE: u32 = 0o700;
+
+/// Threads that may wait for a disk on behalf of guests, besides those that read resources.
+const WAITING_THREADS: usize = 512;
+
+/// Address space of a thread's stack.
+const STACK_BYTES: u64 = 2 << 20;
+
+/// Threads that may wait for a disk. A read of files has a thread of its own: all of them together leave enough for what
+/// else may wait.
+pub fn threads_max(manifest: &Manifest) -> usize {
+    WAITING_THREADS + manifest.http.in_flight as usize
+}
 
 /// Sockets the host answers on, already bound.
 #[derive(Debug)]
@@ -131,6 +143,21 @@ impl Host {
         Ok(Self { accounts, agents, service, http, lookout })
     }
 
+    /// Sets the last fuse, if the manifest wants it: for a process that is this host's alone.
+    fn arm(&self, manifest: &Manifest) {
+        let armed = match manifest.fuse {
+            Fuse::On => true,
+            Fuse::Off => false,
+            Fuse::Auto => manifest.control_group.is_none(),
+        };
+        let Some(meter) = self.lookout.meter.as_ref().filter(|_| armed) else { return };
+        let stacks = threads_max(manifest) as u64 * STACK_BYTES;
+        match fuse::arm(meter, manifest.memory, fuse::Mapped { stacks, slots: self.agents.slots() }) {
+            Ok(limit) => tracing::debug!(limit, "beyond this address space the process ends"),
+            Err(error) => tracing::warn!("no last fuse: {error:#}"),
+        }
+    }
+
     /// The books.
     pub fn accounts(&self) -> &Accounts {
         &self.accounts
@@ -172,5 +199,7 @@ pub async fn run(
     listeners: Listeners,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    Host::new(manifest, program, Tenancy::Sole)?.serve(listeners, shutdown).await
+    let host = Host::new(manifest, program, Tenancy::Sole)?;
+    host.arm(manifest);
+    host.serve(listeners, shutdown).await
 }

@@ -70,6 +70,8 @@ pub struct Manifest {
     pub data: PathBuf,
     /// Levels of memory use at which the host acts.
     pub pressure: Thresholds,
+    /// Whether the kernel is told to end this process, should all else fail.
+    pub fuse: Fuse,
     /// Bounds of the HTTP side.
     pub http: HttpLimits,
     /// Bounds of what clients may keep open.
@@ -126,6 +128,15 @@ pub struct CompileLimits {
     pub component: u64,
     /// Components kept loaded; beyond it the least recently used is unmapped.
     pub loaded: u32,
+}
+
+/// The last fuse: see `memory::fuse`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fuse {
+    /// Where no control group limits this process.
+    Auto,
+    On,
+    Off,
 }
 
 /// Shape of the log lines.

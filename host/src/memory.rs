@@ -3,10 +3,11 @@
 //! Owns the list of accounts, their ceilings and floors (design, Memory 1), the measuring and the ladder (Memory 7). Sees only
 //! the ledger: holders of bytes charge accounts, and register closures that give bytes back. Never knows who they are.
 //!
-//! - `measure`: what the kernel counts. `allocator`: what the heap counts.
+//! - `measure`: what the kernel counts. `allocator`: what the heap counts. `fuse`: what the kernel is told to stop.
 //! - `ladder`: from bytes to a level. `relief`: who gives bytes back. `pressure`: looks, tells, and asks for relief.
 
 pub mod allocator;
+pub mod fuse;
 mod ladder;
 mod measure;
 mod pressure;

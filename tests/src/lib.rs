@@ -12,6 +12,7 @@ pub mod legacy;
 pub mod load;
 pub mod process;
 pub mod rmcp_client;
+pub mod soak;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

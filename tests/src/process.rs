@@ -39,7 +39,20 @@ pub struct Resident {
 impl Process {
     /// Starts the `stockade` binary on ports of its own choice and waits until it listens.
     pub async fn stockade(manifest: &Path, data: &Path) -> Result<Process> {
-        let mut command = Command::new(stockade_binary()?);
+        Process::stockade_in(manifest, data, None).await
+    }
+
+    /// The same, inside the control group that is entered by `procs`.
+    pub async fn stockade_in(manifest: &Path, data: &Path, procs: Option<&Path>) -> Result<Process> {
+        let mut command = match procs {
+            None => Command::new(stockade_binary()?),
+            Some(procs) => {
+                // It enters the group before it is what it will be: so all of its memory is the group's.
+                let mut command = Command::new("sh");
+                command.args(["-c", r#"echo $$ > "$0" && exec "$@""#]).arg(procs).arg(stockade_binary()?);
+                command
+            }
+        };
         command.args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
         // The environment of whoever runs the tests must not choose the port.
         command.arg("--manifest").arg(manifest).arg("--data").arg(data).env_remove("PORT");

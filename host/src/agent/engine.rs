@@ -68,6 +68,13 @@ pub(super) struct Pool {
     pub memory_bytes_max: u64,
 }
 
+impl Pool {
+    /// Address space of all its memories, in bytes. A free slot stays mapped as large as it was used.
+    pub fn slots(&self) -> u64 {
+        u64::from(self.instances) * u64::from(MEMORIES_MAX) * self.memory_bytes_max
+    }
+}
+
 /// What runs guests.
 pub(super) fn for_running(pool: Pool) -> anyhow::Result<(Engine, Lateness)> {
     let mut allocation = PoolingAllocationConfig::new();

@@ -56,6 +56,7 @@ struct Inner {
     by_name: BTreeMap<AgentName, Arc<Agent>>,
     changes: Changes,
     lateness: Lateness,
+    slots: u64,
     settled: AtomicBool,
 }
 
@@ -98,8 +99,8 @@ impl Agents {
             (entry.name.clone(), Arc::new(agent))
         };
         let by_name = registry.entries().zip(lines).map(agent).collect();
-        let lateness = shelf.lateness.clone();
-        Ok(Self(Arc::new(Inner { by_name, changes, lateness, settled: AtomicBool::new(false) })))
+        let (lateness, slots) = (shelf.lateness.clone(), pool.slots());
+        Ok(Self(Arc::new(Inner { by_name, changes, lateness, slots, settled: AtomicBool::new(false) })))
     }
 
     /// Loads all agents at once, compiling, one at a time, what was never compiled. An agent that cannot be loaded is
@@ -129,6 +130,11 @@ impl Agents {
     /// Who hears of changes.
     pub fn changes(&self) -> &Changes {
         &self.0.changes
+    }
+
+    /// Address space that the slots of all instances may have mapped for writing, once each has been used, in bytes.
+    pub fn slots(&self) -> u64 {
+        self.0.slots
     }
 
     /// How late running guests were interrupted, in the classes of [`LATENESS`](super::LATENESS).

@@ -32,9 +32,6 @@ pub(super) struct Options {
     data: Option<PathBuf>,
 }
 
-/// Threads that may wait for a disk on behalf of guests, besides those that read resources.
-const WAITING_THREADS: usize = 512;
-
 pub(super) fn serve(options: &Options) -> Result<(), Stop> {
     let overrides = Overrides {
         listen: options.listen,
@@ -57,8 +54,7 @@ pub(super) fn serve(options: &Options) -> Result<(), Stop> {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        // A read of files has a thread of its own: all of them together leave enough for what else may wait for a disk.
-        .max_blocking_threads(WAITING_THREADS + manifest.http.in_flight as usize)
+        .max_blocking_threads(crate::threads_max(&manifest))
         .build()
         .context("cannot start threads")?;
     let done = runtime.block_on(run(&manifest));

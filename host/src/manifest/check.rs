@@ -13,7 +13,9 @@ use super::detect::{MemorySource, Surroundings};
 use super::problem::Findings;
 use super::raw::Node;
 use super::table::{Setting, Table};
-use super::{CompileLimits, HttpLimits, LogFormat, Manifest, Overrides, agents, network, size, tokens, transports};
+use super::{
+    CompileLimits, Fuse, HttpLimits, LogFormat, Manifest, Overrides, agents, network, size, tokens, transports,
+};
 
 const K: u64 = 1 << 10;
 const M: u64 = 1 << 20;
@@ -57,6 +59,7 @@ pub(super) fn manifest(
     let network = network::check(&mut top, overrides, &tokens);
     let data = data(&mut top, folder, overrides);
     let pressure = pressure(top.table("pressure"), memory.value);
+    let fuse = top.choice("fuse", Fuse::Auto, &[("auto", Fuse::Auto), ("on", Fuse::On), ("off", Fuse::Off)]).value;
     let http = http(top.table("http"), memory.value);
     let transports = transports::check(top.table("transports"));
     let compile = compile(top.table("compile"));
@@ -82,6 +85,7 @@ pub(super) fn manifest(
         tokens: tokens.specs,
         data,
         pressure,
+        fuse,
         http,
         transports,
         compile,

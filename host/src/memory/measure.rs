@@ -120,16 +120,27 @@ impl Meter {
         Ok(Measured { own, group, used: own.max(taken) })
     }
 
+    /// Address space that this process has mapped for writing and for itself (`VmData`), in bytes.
+    ///
+    /// # Errors
+    ///
+    /// When `/proc` does not say.
+    pub fn mapped(&self) -> anyhow::Result<u64> {
+        let status = self.status("self")?;
+        kib(&status, "VmData").context("/proc/self/status has no VmData")
+    }
+
+    fn status(&self, process: &str) -> anyhow::Result<String> {
+        let file = self.root.join("proc").join(process).join("status");
+        read(&file).with_context(|| format!("cannot read {}", file.display()))
+    }
+
     /// Anonymous and shared pages of a process (proc(5), `/proc/pid/status`).
     fn resident(&self, process: &str) -> anyhow::Result<u64> {
-        let file = self.root.join("proc").join(process).join("status");
-        let status = read(&file).with_context(|| format!("cannot read {}", file.display()))?;
-        let bytes = |key: &str| -> Option<u64> {
-            let kib: u64 = after(&status, key, ':')?.strip_suffix(" kB")?.parse().ok()?;
-            Some(kib << 10)
-        };
-        let pages = bytes("RssAnon").zip(bytes("RssShmem"));
-        pages.map(|(anon, shared)| anon + shared).with_context(|| format!("{} has no RssAnon", file.display()))
+        let status = self.status(process)?;
+        let pages = kib(&status, "RssAnon").zip(kib(&status, "RssShmem"));
+        let bytes = pages.map(|(anon, shared)| anon + shared);
+        bytes.with_context(|| format!("/proc/{process}/status has no RssAnon"))
     }
 
     fn charged(&self, group: &Group) -> Option<u64> {
@@ -138,6 +149,12 @@ impl Meter {
         let cache: u64 = group.cache.iter().filter_map(|key| after(&stat, key, ' ')?.parse::<u64>().ok()).sum();
         Some(usage.saturating_sub(cache))
     }
+}
+
+/// A figure of `/proc/pid/status`, in bytes.
+fn kib(status: &str, key: &str) -> Option<u64> {
+    let kib: u64 = after(status, key, ':')?.strip_suffix(" kB")?.parse().ok()?;
+    Some(kib << 10)
 }
 
 /// What stands behind a key, on a line of its own.

@@ -44,6 +44,16 @@ pub fn read(address: SocketAddr, agent: &str, uri: &str) -> Vec<u8> {
     modern(address, &format!("/mcp/{agent}"), "resources/read", json!({ "uri": uri }))
 }
 
+/// Calls a tool of one agent.
+pub fn call(address: SocketAddr, agent: &str, tool: &str, arguments: Value) -> Vec<u8> {
+    modern(address, &format!("/mcp/{agent}"), "tools/call", json!({ "name": tool, "arguments": arguments }))
+}
+
+/// One of the lists, across all agents.
+pub fn list(address: SocketAddr, method: &str) -> Vec<u8> {
+    modern(address, "/mcp", method, json!({}))
+}
+
 /// Reads a resource's plain bytes.
 pub fn download(address: SocketAddr, agent: &str, uri: &str) -> Vec<u8> {
     request(address, &format!("/agents/{agent}/resources?uri={uri}"), &[], None)
@@ -57,6 +67,7 @@ fn modern(address: SocketAddr, path: &str, method: &str, mut params: Value) -> V
     });
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
     let mut headers = vec![ACCEPT_BOTH, ("mcp-protocol-version", REVISION), ("mcp-method", method)];
-    headers.extend(params["uri"].as_str().map(|uri| ("mcp-name", uri)));
+    let name = params["uri"].as_str().or(params["name"].as_str());
+    headers.extend(name.map(|name| ("mcp-name", name)));
     request(address, path, &headers, Some(&body.to_string()))
 }

@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -25,15 +26,23 @@ pub struct Host {
 }
 
 impl Host {
-    /// Starts a host. `{hello}` and `{files}` in the manifest stand for those components, `{dir}` for its folder.
+    /// Starts a host. `{hello}` and the like in the manifest stand for those components, `{dir}` for its folder.
     pub async fn start(dir: TempDir, manifest: &str) -> Result<Self> {
+        Self::start_in(dir, manifest, None).await
+    }
+
+    /// The same, inside the control group that is entered by `procs`.
+    pub async fn start_in(dir: TempDir, manifest: &str, procs: Option<&Path>) -> Result<Self> {
         let mut text = manifest.replace("{dir}", &dir.path().display().to_string());
-        for agent in ["hello", "files"] {
-            text = text.replace(&format!("{{{agent}}}"), &component(agent)?.display().to_string());
+        for agent in ["hello", "files", "everything", "guests"] {
+            let place = format!("{{{agent}}}");
+            if text.contains(&place) {
+                text = text.replace(&place, &component(agent)?.display().to_string());
+            }
         }
         let path = dir.path().join("manifest.yaml");
         fs::write(&path, text)?;
-        let process = Process::stockade(&path, &dir.path().join("data")).await?;
+        let process = Process::stockade_in(&path, &dir.path().join("data"), procs).await?;
         process.ready().await?;
         let address = process.url().strip_prefix("http://").context("a host speaks http")?.parse()?;
         Ok(Self { process, address, dir })
