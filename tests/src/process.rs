@@ -111,6 +111,11 @@ impl Process {
         resident(self.pid()?)
     }
 
+    /// Ends the process at once, and waits until it is gone.
+    pub async fn end(mut self) -> Result<()> {
+        Ok(self.child.kill().await?)
+    }
+
     /// Waits until the process ends by itself.
     pub async fn exited(&mut self) -> Result<std::process::ExitStatus> {
         Ok(self.child.wait().await?)

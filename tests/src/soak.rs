@@ -55,8 +55,7 @@ impl Soak {
     /// When the host does not start, or ends.
     pub async fn run(&self) -> Result<Figures> {
         let cage = Cage::new(MEMORY);
-        let host = start(cage.as_ref().ok()).await?;
-        let host = Arc::new(host);
+        let host = Arc::new(start(cage.as_ref().ok()).await?);
         let pid = host.process.pid()?;
         let sampler = Sampler::start(host.clone());
         let crowd = Crowd::new(host.address);
@@ -88,6 +87,9 @@ impl Soak {
         memory(&mut figures, &samples, marks[0].1);
         clients(&mut figures, &honest, &attacked_with);
         neighbour(&mut figures, [&quiet, &attacked, &calm]);
+        if let Some(host) = Arc::into_inner(host) {
+            host.process.end().await?;
+        }
         let lent = samples.last().map_or(f64::NAN, |last| last.lent as f64);
         figures.judge("lent to calls at the end", lent, "B", Target::AtMost(0.0));
         Ok(figures)

@@ -3,18 +3,37 @@
 //! CPU is what the thread really spent while it polled the guest, so that a guest is not billed for the time others ran.
 //! Running guests are checked at every tick of the epoch; sleeping ones run no code, and end by the timer instead. The host
 //! may also halt a guest from outside, which ends it in the same two ways.
+//!
+//! A guest that has run for a while takes turns with others of its kind at all processors but one: whoever needs little
+//! finds a processor free, however many spin.
 
 use std::future::{Future, poll_fn};
+use std::num::NonZeroUsize;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::limiter::Stop;
+
+/// CPU time after which a guest call is a heavy one.
+const HEAVY: Duration = Duration::from_millis(4);
+
+/// The processors that heavy calls may use. A cheap handle.
+#[derive(Debug, Clone)]
+pub(super) struct Lanes(Arc<Semaphore>);
+
+impl Default for Lanes {
+    /// All that this process has but one; one, if that is all there is.
+    fn default() -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Self(Arc::new(Semaphore::new((processors - 1).max(1))))
+    }
+}
 
 /// The clock of one instance, shared by whoever polls it and the epoch callback inside it.
 #[derive(Debug, Clone)]
@@ -33,14 +52,18 @@ struct Inner {
     /// Why the host halts the guest, if it does.
     halted: OnceLock<Stop>,
     halt: Notify,
+    lanes: Lanes,
+    /// The lane that a heavy call runs on, until it yields.
+    lane: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
 impl Clock {
-    pub fn new(cpu_max: Duration, wall_max: Duration) -> Self {
+    pub fn new(cpu_max: Duration, wall_max: Duration, lanes: Lanes) -> Self {
         let zero = || AtomicU64::new(0);
         let (halted, halt) = (OnceLock::new(), Notify::new());
         let (slice_began, cpu_spent, cpu_total) = (zero(), zero(), zero());
-        Self(Arc::new(Inner { cpu_max, wall_max, slice_began, cpu_spent, cpu_total, halted, halt }))
+        let lane = Mutex::new(None);
+        Self(Arc::new(Inner { cpu_max, wall_max, slice_began, cpu_spent, cpu_total, halted, halt, lanes, lane }))
     }
 
     /// CPU time of the whole instance so far.
@@ -56,6 +79,8 @@ impl Clock {
             self.0.slice_began.store(thread_cpu_nanos(), Relaxed);
             let polled = call.as_mut().poll(context);
             let spent = self.end_slice();
+            // Whoever waits, for a turn or for the host, leaves its lane to the next.
+            drop(self.lane().take());
             // A guest that yields in host calls may never meet the epoch: its CPU time is checked here as well.
             if polled.is_pending() && spent > self.0.cpu_max { Err(Stop::Cpu.into()).into() } else { polled }
         });
@@ -78,6 +103,21 @@ impl Clock {
     /// Whether the host has ended it.
     pub fn is_halted(&self) -> bool {
         self.0.halted.get().is_some()
+    }
+
+    /// What a running guest does at every tick: lets others go first. A heavy one waits for a lane.
+    pub async fn take_turns(self) {
+        // Not `Yield`: it would wake this task at once and starve the timers and sockets of its thread.
+        tokio::task::yield_now().await;
+        if Duration::from_nanos(self.0.cpu_spent.load(Relaxed)) < HEAVY {
+            return;
+        }
+        let lane = self.0.lanes.0.clone().acquire_owned().await;
+        *self.lane() = Some(lane.expect("the semaphore is never closed"));
+    }
+
+    fn lane(&self) -> MutexGuard<'_, Option<OwnedSemaphorePermit>> {
+        self.0.lane.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the epoch callback asks at every tick.

@@ -60,7 +60,7 @@ impl Live {
     /// When a granted directory can no longer be opened.
     pub fn new(recipe: &Recipe<'_>, loaded: Arc<Loaded>, ticket: Ticket) -> wasmtime::Result<Self> {
         let &Recipe { agent, spec, reserve, caller, changes, thread, .. } = recipe;
-        let clock = Clock::new(spec.cpu, spec.deadline);
+        let clock = Clock::new(spec.cpu, spec.deadline, loaded.lanes.clone());
         let growth = Growth {
             charge: recipe.growth.empty(),
             large: recipe.large.clone(),
@@ -78,8 +78,7 @@ impl Live {
         let ticks = clock.clone();
         store.epoch_deadline_callback(move |_| {
             ticks.check()?;
-            // Not `Yield`: it would wake this task at once and starve the timers and sockets of its thread.
-            Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(ticks.clone().take_turns())))
         });
         Ok(Self { store, instance: None, loaded, clock, ticket })
     }

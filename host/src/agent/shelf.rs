@@ -15,6 +15,7 @@ use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use super::cache::{Cache, Digest};
+use super::clock::Lanes;
 use super::compile::{CompileError, Compiler};
 use super::contract::exports::stockade::agent::{completion, describe, prompts, resources, tools};
 use super::contract::stockade::agent::{host, types};
@@ -37,6 +38,7 @@ pub(super) struct Shelf {
     engine: Engine,
     /// How late running guests are interrupted.
     pub lateness: Lateness,
+    lanes: Lanes,
     linker: Linker<State>,
     cache: Cache,
     compiler: Compiler,
@@ -67,6 +69,8 @@ pub(super) struct Loaded {
     pub digest: Digest,
     /// Bytes of linear memory it declares: its largest memory, times how many it has.
     pub initial_memory: u64,
+    /// What heavy calls of all agents run on.
+    pub lanes: Lanes,
     /// After `pre`, so that the code is unmapped before it is given back to the books.
     charge: Charge,
 }
@@ -121,7 +125,8 @@ impl Shelf {
         let cache = Cache::open(data, &engine)?;
         let compiler = Compiler::new(program, limits, accounts);
         let code = accounts.code.clone();
-        Ok(Self { engine, lateness, linker, cache, compiler, code, limits, slots: Mutex::default() })
+        let lanes = Lanes::default();
+        Ok(Self { engine, lateness, lanes, linker, cache, compiler, code, limits, slots: Mutex::default() })
     }
 
     /// A loaded component, which this marks as used.
@@ -225,6 +230,7 @@ impl Shelf {
             pre,
             digest,
             initial_memory,
+            lanes: self.lanes.clone(),
             charge,
         })
     }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::Large;
-use crate::agent::clock::Clock;
+use crate::agent::clock::{Clock, Lanes};
 
 fn clock() -> Clock {
-    Clock::new(Duration::from_secs(1), Duration::from_secs(1))
+    Clock::new(Duration::from_secs(1), Duration::from_secs(1), Lanes::default())
 }
 
 #[test]

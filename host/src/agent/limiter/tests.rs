@@ -13,7 +13,7 @@ fn guests(ceiling: u64) -> Account {
 /// Growth on this account, of a call that nothing else ends.
 fn growth(guests: &Account) -> Growth {
     let second = std::time::Duration::from_secs(1);
-    let clock = Clock::new(second, second);
+    let clock = Clock::new(second, second, crate::agent::clock::Lanes::default());
     Growth { charge: guests.empty(), large: Large::default(), listed: None, clock, relief: Relief::default() }
 }
 
