@@ -2,6 +2,7 @@
 //!
 //! Owns what an operator types and reads in a terminal. Never decides anything that the manifest decides.
 
+mod capacity;
 mod check;
 mod compile_child;
 mod descriptors;

@@ -113,6 +113,8 @@ pub struct HttpLimits {
     pub stream_bytes_max: u64,
     /// Time without any byte of a reply taken by the client.
     pub stream_stall: Duration,
+    /// Results kept for whoever asks next, where their agents allow it; none at 0.
+    pub kept: u32,
 }
 
 /// Bounds of compiling a component, which happens in a child process, and of keeping the result.

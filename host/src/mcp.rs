@@ -28,6 +28,7 @@ mod follow;
 pub mod fuzz;
 mod headers;
 mod json;
+mod kept;
 mod legacy;
 mod list;
 mod mark;
@@ -68,6 +69,7 @@ use error::Error;
 pub use error::{HostLimit, excerpt};
 pub use exchange::{Aborted, Outlet, Stream};
 pub use explain::amount;
+use kept::Kept;
 pub use legacy::SESSION;
 use parse::{Bounds, Malformed, Message, Parcel};
 pub use reply::{Body, Reply};
@@ -100,6 +102,8 @@ pub struct Service {
     /// Streams that may be open.
     places: Places,
     marks: mark::Marks,
+    /// Results for whoever asks next.
+    pub kept: Kept,
     modern: modern::State,
     legacy: legacy::State,
 }
@@ -155,6 +159,7 @@ impl Service {
             stream_bytes_max: http.stream_bytes_max,
             places: Places::new("streams", "streams", limits.streams),
             marks: mark::Marks::default(),
+            kept: Kept::new(accounts, http.kept),
             modern: modern::State::new(limits.input_wait)?,
             legacy: legacy::State::new(accounts, limits),
             limits,

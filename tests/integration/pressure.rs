@@ -193,3 +193,21 @@ async fn what_observers_see_is_not_for_strangers() {
     let hidden = reqwest::get(format!("{}/metrics", host.process.url())).await.expect("an answer");
     assert_eq!(hidden.status(), 404);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_fuse_is_armed_where_it_is_wanted() {
+    let limit = |host: &Host| {
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", host.process.pid().expect("it runs")));
+        let limits = limits.expect("the kernel says");
+        let line = limits.lines().find(|line| line.starts_with("Max data size")).expect("a line").to_owned();
+        line.split_whitespace().nth(3).expect("a limit").parse::<u64>().ok()
+    };
+    let agents = "agents: { hello: { component: '{hello}', concurrency: 2 } }";
+    let off = Host::start(&format!("memory: 256M\nfuse: off\n{agents}")).await;
+    let on = Host::start(&format!("memory: 256M\nfuse: on\n{agents}")).await;
+    let (off, armed) = (limit(&off), limit(&on).expect("a number"));
+    assert!(off.is_none_or(|off| off > armed), "{off:?}");
+    // Two instances of at most four memories of 64 MiB, and the stacks of the threads there may be.
+    assert!(armed > 256 * MIB && armed < 4096 * MIB, "{armed}");
+    assert_eq!(on.agent("hello").call("greet", json!({ "name": "Ann" })).await.text(), "Hello, Ann!");
+}

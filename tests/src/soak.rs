@@ -63,10 +63,13 @@ impl Soak {
         let began = Instant::now();
         let mut marks = Vec::new();
         let honest = crowd.honest(self.clients);
+        let mut cores = [Cores::of(pid)?, Cores::of(std::process::id())?];
         let quiet = crowd.neighbour(self.time / 5).await;
+        let quiet_cores = cores.each_mut().map(Cores::since);
         marks.push(("attack", began.elapsed()));
         let attack = crowd.attack();
         let attacked = crowd.neighbour(self.time * 3 / 5).await;
+        let attacked_cores = cores.each_mut().map(Cores::since);
         marks.push(("calm", began.elapsed()));
         let attacked_with = attack.stop().await;
         let calm = crowd.neighbour(self.time / 5).await;
@@ -87,6 +90,13 @@ impl Soak {
         memory(&mut figures, &samples, marks[0].1);
         clients(&mut figures, &honest, &attacked_with);
         neighbour(&mut figures, [&quiet, &attacked, &calm]);
+        for (names, [host, driver]) in [
+            (["processors used by the host, quiet", "processors used by this driver, quiet"], quiet_cores),
+            (["processors used by the host, attacked", "processors used by this driver, attacked"], attacked_cores),
+        ] {
+            figures.add(names[0], host, "");
+            figures.add(names[1], driver, "");
+        }
         if let Some(host) = Arc::into_inner(host) {
             host.process.end().await?;
         }
@@ -116,6 +126,37 @@ async fn start(cage: Option<&Cage>) -> Result<Host> {
          {{ component: '{{files}}', memory: 16M, dirs: {{ /load: {{ path: '{{dir}}/load', access: read }} }} }}\n{hostile}"
     );
     Host::start_in(dir, &manifest, cage.map(Cage::procs).as_deref()).await
+}
+
+/// How many processors a process has kept busy since somebody asked last.
+struct Cores {
+    pid: u32,
+    at: Instant,
+    ticks: u64,
+}
+
+/// Units in which `/proc/pid/stat` counts CPU time, per second: the same on every Linux that Rust runs on.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+impl Cores {
+    fn of(pid: u32) -> Result<Self> {
+        Ok(Self { pid, at: Instant::now(), ticks: Self::ticks(pid)? })
+    }
+
+    /// User and system time (proc(5)).
+    fn ticks(pid: u32) -> Result<u64> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).context("the process has ended")?;
+        let (_, behind_name) = stat.rsplit_once(')').context("no process name")?;
+        let figures = behind_name.split_ascii_whitespace().skip(11).take(2);
+        figures.map(|ticks| Ok(ticks.parse::<u64>()?)).sum()
+    }
+
+    fn since(&mut self) -> f64 {
+        let now = Self::of(self.pid).unwrap_or(Self { pid: self.pid, at: Instant::now(), ticks: self.ticks });
+        let busy = (now.ticks - self.ticks) as f64 / TICKS_PER_SECOND / (now.at - self.at).as_secs_f64();
+        *self = now;
+        busy
+    }
 }
 
 fn memory(figures: &mut Figures, samples: &[Sample], attack: Duration) {

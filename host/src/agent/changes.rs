@@ -5,11 +5,12 @@
 //! set once. Guests only set flags here; listeners are woken by [`Changes::run`], a few times a second at most, however often
 //! a guest announces. A resource that nobody listens for is not kept at all.
 
+mod listener;
 mod names;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
@@ -17,6 +18,7 @@ use stockade_ledger::{Account, Charge, Refusal};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+pub use listener::Listener;
 pub use names::{Interest, Kinds, Marks, Topic};
 
 /// Changes are gathered for so long before listeners are told.
@@ -49,6 +51,8 @@ struct Books {
     /// Flags that listeners were not told of yet.
     lists: BTreeMap<Arc<str>, Kinds>,
     resources: Vec<Topic>,
+    /// How often anything of an agent has changed.
+    generations: HashMap<Arc<str>, u64>,
     closed: bool,
 }
 
@@ -96,13 +100,6 @@ struct Entry {
     closed: bool,
 }
 
-/// One who listens. Dropping it ends its subscriptions.
-#[derive(Debug)]
-pub struct Listener {
-    changes: Changes,
-    id: u64,
-}
-
 impl Changes {
     /// Somebody who wants to hear of these lists, and of resources to be named later; `account` pays.
     ///
@@ -120,12 +117,13 @@ impl Changes {
         let entry = Entry { interest, marks: Kinds::default(), topics: Vec::new(), charge, waker: None, closed };
         books.listeners.insert(id, entry);
         drop(books);
-        Ok(Listener { changes: self.clone(), id })
+        Ok(Listener::new(self.clone(), id))
     }
 
     /// Sets the flag of an agent's lists.
     pub fn lists_changed(&self, agent: &Arc<str>, kinds: Kinds) {
         let mut books = self.lock();
+        books.turn(agent);
         let flags = books.lists.entry(agent.clone()).or_default();
         if flags.and(kinds) != kinds {
             *flags = flags.with(kinds);
@@ -136,9 +134,16 @@ impl Changes {
     /// Sets the flag of a resource, if anybody listens for it.
     pub fn resource_changed(&self, agent: &Arc<str>, uri: &str) {
         let topic = Topic { agent: agent.clone(), uri: uri.into() };
-        if self.lock().mark(&topic) {
+        let mut books = self.lock();
+        books.turn(agent);
+        if books.mark(&topic) {
             self.0.bell.notify_one();
         }
+    }
+
+    /// How often anything of an agent has changed: what was fetched at another number is not what it would answer now.
+    pub fn generation(&self, agent: &str) -> u64 {
+        self.lock().generations.get(agent).copied().unwrap_or_default()
     }
 
     /// Tells listeners what has changed, for as long as it is polled.
@@ -195,6 +200,9 @@ impl Changes {
         }
         let is_other = version.is_some_and(|version| known.is_some_and(|known| known != digest(version)));
         books.schedule(topic, due);
+        if is_other {
+            books.turn(&topic.agent);
+        }
         if is_other && books.mark(topic) {
             self.0.bell.notify_one();
         }
@@ -206,6 +214,10 @@ impl Changes {
 }
 
 impl Books {
+    fn turn(&mut self, agent: &Arc<str>) {
+        *self.generations.entry(agent.clone()).or_default() += 1;
+    }
+
     /// Sets a topic's flag; false when there is no such topic, or it was set already.
     fn mark(&mut self, topic: &Topic) -> bool {
         match self.topics.get_mut(topic) {
@@ -291,92 +303,6 @@ impl Entry {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
-    }
-}
-
-impl Listener {
-    /// What has changed since the last time; `None` once it is over. One task at a time is woken: the one that asked last.
-    pub fn poll_marks(&self, cx: &mut Context<'_>) -> Poll<Option<Marks>> {
-        let mut books = self.changes.lock();
-        let marks = books.take(self.id);
-        if !marks.kinds.is_empty() || !marks.resources.is_empty() {
-            return Poll::Ready(Some(marks));
-        }
-        let entry = books.listeners.get_mut(&self.id).expect("an entry lives as long as its listener");
-        if entry.closed {
-            return Poll::Ready(None);
-        }
-        entry.waker = Some(cx.waker().clone());
-        Poll::Pending
-    }
-
-    /// From now on it is over for this listener.
-    pub fn close(&self) {
-        let mut books = self.changes.lock();
-        if let Some(entry) = books.listeners.get_mut(&self.id) {
-            entry.closed = true;
-            entry.wake();
-        }
-    }
-
-    /// Wants to hear of a resource too. `version` is what it is now, `every` how often to look.
-    pub(super) fn watch(
-        &self,
-        topic: Topic,
-        topics_max: usize,
-        version: Option<&str>,
-        every: Option<Duration>,
-    ) -> Result<(), Unwatched> {
-        let mut books = self.changes.lock();
-        let entry = books.listeners.get_mut(&self.id).expect("an entry lives as long as its listener");
-        if entry.topics.iter().any(|known| known.topic == topic) {
-            return Ok(());
-        }
-        if entry.topics.len() >= topics_max {
-            return Err(Unwatched::TooMany);
-        }
-        let paid = entry.charge.account().charge(TOPIC_BYTES + 2 * topic.uri.len() as u64);
-        entry.charge.merge(paid.map_err(Unwatched::Refused)?);
-        let due = Instant::now() + every.unwrap_or_default();
-        let Books { listeners, topics, schedule, .. } = &mut *books;
-        let watched = topics.entry(topic.clone()).or_insert_with(|| {
-            let poll = every.map(|every| Polled { every, due, seen: version.map(digest) });
-            if poll.is_some() {
-                schedule.insert((due, topic.clone()));
-                self.changes.0.polled.notify_one();
-            }
-            Watched { listeners: BTreeSet::new(), dirty: false, changes: 0, poll }
-        });
-        watched.listeners.insert(self.id);
-        let changes = watched.changes + u64::from(watched.dirty);
-        let entry = listeners.get_mut(&self.id).expect("it was there a moment ago");
-        entry.topics.push(Interested { topic, changes });
-        Ok(())
-    }
-
-    /// Wants to hear of a resource no more; false when it never did.
-    pub fn unwatch(&self, topic: &Topic) -> bool {
-        let mut books = self.changes.lock();
-        let entry = books.listeners.get_mut(&self.id).expect("an entry lives as long as its listener");
-        let Some(at) = entry.topics.iter().position(|known| known.topic == *topic) else { return false };
-        entry.topics.swap_remove(at);
-        entry.charge.shrink(TOPIC_BYTES + 2 * topic.uri.len() as u64);
-        books.forget(self.id, topic);
-        true
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        let mut books = self.changes.lock();
-        let Some(entry) = books.listeners.remove(&self.id) else { return };
-        for Interested { topic, .. } in &entry.topics {
-            books.forget(self.id, topic);
-        }
-        if books.listeners.is_empty() {
-            books.listeners = HashMap::new();
-        }
-        drop(books);
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 
 use super::descriptors::{self, Descriptors};
-use super::{Stop, THIS_PROGRAM, overrides, port, say};
+use super::{Stop, THIS_PROGRAM, capacity, overrides, port, say};
 use crate::access::{Access, operator};
 use crate::manifest::{self, AgentSpec, Manifest, Role, size};
 use crate::memory::{REQUESTS_FLOOR_BYTES, Tenancy, percent, share};
@@ -91,7 +91,7 @@ fn write_summary(out: &mut String, file: &Path, manifest: &Manifest) -> std::fmt
         writeln!(out, "\nagent {name}")?;
         write_agent(out, spec)?;
     }
-    write_worst_case(out, manifest)
+    capacity::write(out, manifest)
 }
 
 /// Who may call, as what, and how much of a limit each may take.
@@ -144,23 +144,6 @@ fn write_agent(out: &mut String, spec: &AgentSpec) -> std::fmt::Result {
         writeln!(out, "  {access:<10} {} as {guest}", grant.path.display())?;
     }
     Ok(())
-}
-
-/// What would be asked for if every call the manifest allows ran at once and grew to its cap.
-fn write_worst_case(out: &mut String, manifest: &Manifest) -> std::fmt::Result {
-    let calls: u64 = manifest.agents.values().map(|spec| u64::from(spec.concurrency)).sum();
-    let wanted = manifest
-        .agents
-        .values()
-        .fold(0_u64, |sum, spec| sum.saturating_add(spec.memory.saturating_mul(u64::from(spec.concurrency))));
-    let guests = share(manifest.memory, percent::GUESTS);
-    let verdict = if wanted <= guests {
-        "all of it fits"
-    } else {
-        "beyond that, calls are refused or stopped; the host never is"
-    };
-    let (wanted, guests) = (size::round(wanted), size::round(guests));
-    writeln!(out, "\nworst case  {calls} calls at once, each at its cap: {wanted} of guests' {guests}; {verdict}")
 }
 
 /// A time in seconds, to the millisecond.

@@ -91,10 +91,26 @@ fn a_summary_says_what_the_manifest_comes_to() {
         "time       deadline 5s, cpu 0.25s",
         "calls      8 at once, 64 may wait for 2s",
         "reads and writes",
-        "worst case  8 calls at once, each at its cap: 128M of guests' 89.6M; beyond that, calls are refused",
+        "guaranteed  4M to one call of each agent",
+        "whatever others do, one call of each agent finds a place",
+        "worst case  8 calls at once, each at its cap",
+        "guest memory           128M of    89.6M, beyond that it is refused",
+        "first refused: replies; the host never is",
+        "suggestion  memory 512M: all 8 calls fit with `memory: 44M` each, or 22 of the largest as they are",
     ] {
         assert!(summary.contains(expected), "{expected:?} is not in:\n{summary}");
     }
+}
+
+#[test]
+fn agents_without_a_place_of_their_own_are_named() {
+    let folder = tempfile::tempdir().expect("a folder for temporary files");
+    std::fs::write(folder.path().join("hello.wasm"), b"\0asm").expect("can be written");
+    let agents: String = (1..=9).map(|n| format!("  a{n}: {{ component: hello.wasm, memory: 16M }}\n")).collect();
+    let manifest = Manifest::parse(&format!("memory: 128M\nagents:\n{agents}"), folder.path()).expect("right");
+    let summary = check::summary(Path::new("m.yaml"), &manifest);
+    // Half of the copies, a tenth of 128M, is enough for six of them.
+    assert!(summary.contains("too many agents for that: a7, a8, a9 share with all others"), "{summary}");
 }
 
 #[test]

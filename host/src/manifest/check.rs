@@ -222,6 +222,7 @@ fn http(mut table: Table<'_>, memory: u64) -> HttpLimits {
         reply: reply.value,
         stream_bytes_max: table.size("stream_bytes_max", Setting::default(4 * G), 64 * K..=MEMORY_MAX).value,
         stream_stall: table.time("stream_stall", seconds(30), waits).value,
+        kept: table.count("kept", Setting::default(4_096), 0..=1_000_000).value,
     };
     let requests = share(memory, percent::OTHERS).max(REQUESTS_FLOOR_BYTES);
     let replies = share(memory, percent::REPLIES);

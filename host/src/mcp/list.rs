@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::buffer::{Buffer, Overflow};
 use super::call::{Call, Endpoint, Target};
 use super::error::{self, About, Error};
+use super::kept::{Question, What, Written};
 use super::mark::{self, Mark};
 use super::name::Cursor;
 use super::page::Page;
@@ -142,6 +143,15 @@ impl<'c, 'a> ListReply<'c, 'a> {
             if self.is_full() {
                 return Ok(Progress::Full(here(at)));
             }
+            let question = Question::of(self.call, target, What::Page(letter, at.as_deref()));
+            if let Some((kept, cache)) = question.as_ref().and_then(Question::answer) {
+                if let Some(progress) = self.take_kept(&kept, &cache, &agent, || here(at.clone()))? {
+                    return Ok(progress);
+                }
+                // What its tools mark was learnt when it was fetched.
+                (marks, at) = (None, kept.next.as_deref().map(str::to_owned));
+                continue;
+            }
             self.calls += 1;
             let fetched = Page::fetch(self.list, target, &self.call.caller, at.as_deref()).await;
             let page = match fetched {
@@ -168,6 +178,12 @@ impl<'c, 'a> ListReply<'c, 'a> {
                 }
             }
             self.keep_fresh(page.cache());
+            if let Some(question) = question {
+                let written = &self.buffer.as_ref()[end..];
+                // The comma before it belongs to whoever stands before it.
+                let written = if entries > 0 { written.strip_prefix(b",").unwrap_or(written) } else { written };
+                question.keep(page.cache(), written, self.entries - entries, page.next());
+            }
             if let (Some(marks), Page::Tools(tools)) = (&mut marks, &page) {
                 marks.extend(tools.value.tools.iter().flat_map(mark::of_tool));
             }
@@ -189,6 +205,40 @@ impl<'c, 'a> ListReply<'c, 'a> {
     fn add_page(&mut self, page: &Page, target: &Target) -> Result<(), Overflow> {
         let (buffer, entries) = (&mut self.buffer, &mut self.entries);
         page.write(self.call.names(target), self.call.era, buffer, entries)
+    }
+
+    /// Takes over a page that was kept: how far that came, if it is not to go on with the next.
+    fn take_kept(
+        &mut self,
+        kept: &Written,
+        cache: &Cache,
+        agent: &error::Agent,
+        here: impl FnOnce() -> Cursor,
+    ) -> Result<Option<Progress>, Error> {
+        match self.add_kept(kept, cache) {
+            Ok(()) => Ok(kept.next.is_none().then_some(Progress::Done)),
+            Err(overflow @ Overflow::Refused(_)) => Err(Error::overflow(overflow, Some(agent))),
+            // Fetched anew it would not fit either.
+            Err(_) if self.entries > 0 => Ok(Some(Progress::Full(here()))),
+            Err(overflow) => {
+                let error = Error::overflow(overflow, Some(agent));
+                self.agent_failed(agent, error).map(|()| Some(Progress::Done))
+            }
+        }
+    }
+
+    /// Writes a page that was written before, or nothing.
+    fn add_kept(&mut self, kept: &Written, cache: &Cache) -> Result<(), Overflow> {
+        let end = self.buffer.len();
+        let comma: &[u8] = if self.entries > 0 && kept.entries > 0 { b"," } else { b"" };
+        let written = self.buffer.extend(comma).and_then(|()| self.buffer.extend(&kept.bytes));
+        if written.is_err() {
+            self.buffer.truncate(end);
+            return written;
+        }
+        self.entries += kept.entries;
+        self.keep_fresh(Some(cache));
+        Ok(())
     }
 
     fn keep_fresh(&mut self, cache: Option<&Cache>) {

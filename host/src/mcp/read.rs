@@ -12,6 +12,7 @@ use super::buffer::{Buffer, Overflow};
 use super::call::{Answer, Call, Target};
 use super::error::{self, About, Error};
 use super::exchange::{Aborted, Outlet, Stream};
+use super::kept::{Question, What};
 use super::name::Shown;
 use super::put;
 use super::server::Meta;
@@ -35,6 +36,14 @@ pub async fn answer(call: &Call<'_>, shown: &str) -> Result<Answer, Error> {
     let failed = |failure| Error::of(failure, call.era, About::Resource(shown), &agent);
     let overflow = |overflow| Error::overflow(overflow, Some(&agent));
 
+    let question = Question::of(call, &target, What::Content(uri));
+    if let Some((kept, cache)) = question.as_ref().and_then(Question::answer) {
+        let mut buffer = call.open().map_err(overflow)?;
+        open(call, &mut buffer, Some(&cache)).map_err(overflow)?;
+        buffer.extend(&kept.bytes).map_err(overflow)?;
+        buffer.extend(tail(call).map_err(overflow)?.as_ref()).map_err(overflow)?;
+        return Ok(Answer::Whole(buffer));
+    }
     let mut read = target.agent.read(&call.caller, uri, Plan::WHOLE);
     let mut chunk = match read.next().await {
         Err(Failure::Asks(asked)) => return Ok(Answer::Asks(target, asked)),
@@ -47,8 +56,11 @@ pub async fn answer(call: &Call<'_>, shown: &str) -> Result<Answer, Error> {
     if let Some(size) = head.size.filter(|size| *size > bytes_max) {
         return Err(Error::too_long(bytes_max, size, &agent));
     }
+    let cache = head.cache;
     let mut buffer = call.open().map_err(overflow)?;
-    open(call, &mut buffer, call.names(&target).uri(uri), head).map_err(overflow)?;
+    open(call, &mut buffer, cache.as_ref()).map_err(overflow)?;
+    let content = buffer.len();
+    begin(&mut buffer, call.names(&target).uri(uri), head).map_err(overflow)?;
     let mut text = Text { writer: StringWriter::new(head.form), bytes: 0, bytes_max };
     while let Some(piece) = chunk {
         text.write(&piece, &mut buffer).map_err(|broken| broken.into_error(call, shown, &agent))?;
@@ -63,22 +75,29 @@ pub async fn answer(call: &Call<'_>, shown: &str) -> Result<Answer, Error> {
     if let Some(last) = text.writer.finish().map_err(|error| Broken::Text(error).into_error(call, shown, &agent))? {
         buffer.extend(&last).map_err(overflow)?;
     }
+    if let Some(question) = question {
+        question.keep(cache.as_ref(), &buffer.as_ref()[content..], 1, None);
+    }
     buffer.extend(tail(call).map_err(overflow)?.as_ref()).map_err(overflow)?;
     Ok(Answer::Whole(buffer))
 }
 
-/// Everything before the content. What caches want to know stands first, so that it is there before a long content
-/// ends.
-fn open(call: &Call<'_>, buffer: &mut Buffer, uri: Shown<'_>, head: &Head) -> Result<(), Overflow> {
+/// What caches want to know stands first, so that it is there before a long content ends.
+fn open(call: &Call<'_>, buffer: &mut Buffer, cache: Option<&Cache>) -> Result<(), Overflow> {
     buffer.extend(b"{")?;
     if call.era == Era::Modern {
-        let (ttl_ms, scope) = freshness(head.cache.as_ref());
+        let (ttl_ms, scope) = freshness(cache);
         buffer.extend(br#""resultType":"complete","ttlMs":"#)?;
         put(buffer, &ttl_ms)?;
         buffer.extend(br#","cacheScope":"#)?;
         put(buffer, &scope)?;
         buffer.extend(b",")?;
     }
+    Ok(())
+}
+
+/// Everything else before the content.
+fn begin(buffer: &mut Buffer, uri: Shown<'_>, head: &Head) -> Result<(), Overflow> {
     buffer.extend(br#""contents":[{"uri":"#)?;
     put(buffer, &uri)?;
     if let Some(mime_type) = &head.mime_type {

@@ -30,6 +30,7 @@ pub(crate) const LIMITS: HttpLimits = HttpLimits {
     reply: 64 << 10,
     stream_bytes_max: 1 << 20,
     stream_stall: Duration::from_secs(5),
+    kept: 100,
 };
 
 pub(crate) const TRANSPORTS: Transports = Transports {

@@ -160,6 +160,7 @@ impl Watchman {
     }
 
     fn read(&mut self) -> (Reading, Snapshot) {
+        let before = self.of.ledger.snapshot().used;
         let measured = self.of.meter.as_ref().map(Meter::read);
         let blind = matches!(measured, Some(Err(_)));
         if let Some(Err(error)) = &measured
@@ -172,7 +173,9 @@ impl Watchman {
         let snapshot = self.of.ledger.snapshot();
         let measured = measured.and_then(Result::ok);
         let limit = self.of.thresholds.maximum;
-        (Reading { measured, books: snapshot.used, limit, native, ..Reading::default() }, snapshot)
+        // What was given back while the kernel was asked may still have been measured: that is no drift.
+        let books = snapshot.used.max(before);
+        (Reading { measured, books, limit, native, ..Reading::default() }, snapshot)
     }
 
     /// Bytes that decide about the level. Books in which no call finds room any more are at their end.

@@ -18,7 +18,7 @@ const HONEST_PAUSE: Duration = Duration::from_millis(100);
 const NEIGHBOUR_PAUSE: Duration = Duration::from_millis(20);
 
 /// Time between two attacks of one attacker.
-const ATTACK_PAUSE: Duration = Duration::from_millis(50);
+const ATTACK_PAUSE: Duration = Duration::from_millis(200);
 
 /// Attackers at once: between these two, in waves.
 const ATTACKERS: std::ops::RangeInclusive<usize> = 30..=200;

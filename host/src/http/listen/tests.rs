@@ -28,6 +28,7 @@ const LIMITS: HttpLimits = HttpLimits {
     reply: 1 << 20,
     stream_bytes_max: 1 << 20,
     stream_stall: Duration::from_millis(300),
+    kept: 100,
 };
 
 /// More than the kernel takes for a client that does not read.

@@ -95,6 +95,11 @@ fn clients(out: &mut Out<'_>, app: &App) -> fmt::Result {
     out.gauges("streams", "Streams that are open", None, plain(streams.into()))?;
     out.gauges("listeners", "Clients that wait for changes", None, plain(listeners as u64))?;
     out.gauges("requests_in_flight", "Requests that are being answered", None, plain(app.in_flight.held().into()))?;
+    let kept = app.mcp.kept.figures();
+    out.gauges("results_kept", "Results kept for whoever asks next", None, plain(kept.entries as u64))?;
+    let lookups =
+        [("hit", kept.hits), ("miss", kept.misses)].map(|(outcome, count)| (label("outcome", outcome), count));
+    out.counters("results_asked", "Questions that a kept result might have answered", lookups)?;
     let [received, sent] = app.traffic.bytes();
     let directions = [("received", received), ("sent", sent)];
     let directions = directions.map(|(direction, bytes)| (label("direction", direction), bytes));

@@ -1,0 +1,124 @@
+//! What a manifest promises, what it could be asked for at worst, and what would suit other sizes of `memory`.
+
+use std::fmt::Write;
+
+use crate::manifest::{AgentSpec, Manifest, size};
+use crate::memory::{HEALTH_FLOOR_BYTES, NATIVE_GROWTH_BYTES, REQUESTS_FLOOR_BYTES, percent, share};
+
+/// What a call is granted unless its manifest or component asks for more (design, Memory 3).
+const RESERVE_BYTES: u64 = 2 << 20;
+
+/// Bytes of an open connection and of a session.
+const CONNECTION_BYTES: u64 = 13 << 10;
+const SESSION_BYTES: u64 = 768;
+
+/// Sizes of `memory` that a suggestion is made for.
+const SIZES: [u64; 3] = [256 << 20, 512 << 20, 1 << 30];
+
+/// Something that is asked for, and what there is of it.
+struct Demand {
+    what: &'static str,
+    worst: u64,
+    ceiling: u64,
+}
+
+impl Demand {
+    /// How much of the worst case there is; less than one is refused.
+    fn share(&self) -> f64 {
+        if self.worst == 0 { f64::INFINITY } else { self.ceiling as f64 / self.worst as f64 }
+    }
+}
+
+fn reserve(spec: &AgentSpec) -> u64 {
+    spec.reserve.unwrap_or(RESERVE_BYTES).min(spec.memory)
+}
+
+/// A sum over all agents.
+fn sum(manifest: &Manifest, of: impl Fn(&AgentSpec) -> u64) -> u64 {
+    manifest.agents.values().map(of).fold(0, u64::saturating_add)
+}
+
+/// Everything that one limit or another bounds, if all of it were asked for at once.
+fn demands(manifest: &Manifest) -> [Demand; 5] {
+    let part = |percent| share(manifest.memory, percent);
+    let calls = |spec: &AgentSpec| u64::from(spec.concurrency);
+    let demand = |what, worst, percent| Demand { what, worst, ceiling: part(percent) };
+    [
+        demand("guest memory", sum(manifest, |spec| spec.memory.saturating_mul(calls(spec))), percent::GUESTS),
+        demand("copies of results", sum(manifest, |spec| spec.copies.saturating_mul(calls(spec))), percent::COPIES),
+        demand("replies", u64::from(manifest.http.in_flight).saturating_mul(manifest.http.reply), percent::REPLIES),
+        demand("sessions", u64::from(manifest.transports.sessions) * SESSION_BYTES, percent::OTHERS),
+        demand("connections", u64::from(manifest.http.connections) * CONNECTION_BYTES, percent::CONNECTIONS),
+    ]
+}
+
+/// Whether one call of each agent fits beside all the others, and which do not.
+pub(super) fn without_own_place(manifest: &Manifest) -> Vec<&str> {
+    let half = |percent| share(manifest.memory, percent) / 2;
+    let (mut reserves, mut copies) = (0, 0);
+    let mut left_out = Vec::new();
+    for (name, spec) in &manifest.agents {
+        let (reserve, copied) = (reserves + reserve(spec), copies + spec.copies);
+        if reserve > half(percent::GUESTS) || copied > half(percent::COPIES) {
+            left_out.push(name.as_str());
+        } else {
+            (reserves, copies) = (reserve, copied);
+        }
+    }
+    left_out
+}
+
+/// Writes the answer to "would these caps fit?".
+pub(super) fn write(out: &mut String, manifest: &Manifest) -> std::fmt::Result {
+    let guaranteed = sum(manifest, |spec| reserve(spec) + spec.copies);
+    let floors = NATIVE_GROWTH_BYTES + REQUESTS_FLOOR_BYTES + HEALTH_FLOOR_BYTES;
+    writeln!(
+        out,
+        "\nguaranteed  {} to one call of each agent, {} to the host itself beside what it takes at rest",
+        size::round(guaranteed),
+        size::round(floors)
+    )?;
+    match &without_own_place(manifest)[..] {
+        [] => writeln!(out, "            whatever others do, one call of each agent finds a place")?,
+        left_out => writeln!(
+            out,
+            "            there are too many agents for that: {} share with all others; raise `memory`, or lower `reserve` and \
+             `copies`",
+            left_out.join(", ")
+        )?,
+    }
+    let calls: u64 = sum(manifest, |spec| spec.concurrency.into());
+    writeln!(out, "worst case  {calls} calls at once, each at its cap, and all else the manifest allows:")?;
+    let mut demands = demands(manifest);
+    demands.sort_by(|one, other| one.share().total_cmp(&other.share()));
+    for demand @ Demand { what, worst, ceiling } in &demands {
+        let verdict = if demand.share() < 1.0 { "beyond that it is refused" } else { "fits" };
+        let (worst, ceiling) = (size::round(*worst), size::round(*ceiling));
+        writeln!(out, "            {what:<18} {worst:>8} of {ceiling:>8}, {verdict}")?;
+    }
+    match &demands[0] {
+        first if first.share() < 1.0 => writeln!(out, "            first refused: {}; the host never is", first.what)?,
+        _ => writeln!(out, "            all of it fits")?,
+    }
+    suggest(out, manifest)
+}
+
+/// What would fit at once in hosts of other sizes.
+fn suggest(out: &mut String, manifest: &Manifest) -> std::fmt::Result {
+    let calls = sum(manifest, |spec| spec.concurrency.into());
+    let largest = manifest.agents.values().map(|spec| spec.memory).max();
+    let (Some(largest), 1..) = (largest, calls) else { return Ok(()) };
+    for memory in SIZES {
+        // Each call also takes its copies, from an account of their own.
+        let guests = share(memory, percent::GUESTS);
+        let each = (guests / calls) >> 20;
+        let at_once = guests / largest;
+        writeln!(
+            out,
+            "suggestion  memory {}: all {calls} calls fit with `memory: {}M` each, or {at_once} of the largest as they are",
+            size::show(memory),
+            each.max(1)
+        )?;
+    }
+    Ok(())
+}
