@@ -3,7 +3,7 @@
 //! Owns what follows from a level of the [`Ladder`]: log lines, relief, the trap of the largest call, and what `/healthz`
 //! says. A thread of its own, so that guests which keep all others busy do not keep this one from looking.
 
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -90,7 +90,7 @@ pub struct Lookout {
 /// The running thread; it ends with this.
 #[derive(Debug)]
 pub struct Watch {
-    stop: Option<Sender<()>>,
+    stop: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -101,7 +101,7 @@ impl Lookout {
     ///
     /// When there is no thread for it.
     pub fn start(self) -> anyhow::Result<Watch> {
-        let (stop, stopped) = mpsc::channel();
+        let (stop, stopped) = mpsc::sync_channel(0);
         let mut watchman = Watchman::new(self);
         let run = move || {
             while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(LOOK) {

@@ -45,7 +45,7 @@ pub fn read(address: SocketAddr, agent: &str, uri: &str) -> Vec<u8> {
 }
 
 /// Calls a tool of one agent.
-pub fn call(address: SocketAddr, agent: &str, tool: &str, arguments: Value) -> Vec<u8> {
+pub fn call(address: SocketAddr, agent: &str, tool: &str, arguments: &Value) -> Vec<u8> {
     modern(address, &format!("/mcp/{agent}"), "tools/call", json!({ "name": tool, "arguments": arguments }))
 }
 

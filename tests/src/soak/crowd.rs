@@ -176,8 +176,8 @@ impl Crowd {
         for client in 0..clients as u64 {
             going.ask(address, (HONEST_PAUSE, false), move |n| {
                 Some(match (client + n) % 4 {
-                    0 => ask::call(address, "hello", "greet", json!({ "name": "Ann" })),
-                    1 => ask::call(address, "everything", "echo", json!({ "n": n })),
+                    0 => ask::call(address, "hello", "greet", &json!({ "name": "Ann" })),
+                    1 => ask::call(address, "everything", "echo", &json!({ "n": n })),
                     2 => ask::read(address, "files", "file:///load/small.txt"),
                     _ => ask::list(address, "tools/list"),
                 })
@@ -197,7 +197,7 @@ impl Crowd {
     pub async fn neighbour(self, time: Duration) -> Part {
         let (address, mut going) = (self.0, Going::new());
         going.ask(address, (NEIGHBOUR_PAUSE, false), move |_| {
-            Some(ask::call(address, "hello", "greet", json!({ "name": "neighbour" })))
+            Some(ask::call(address, "hello", "greet", &json!({ "name": "neighbour" })))
         });
         tokio::time::sleep(time).await;
         going.stop().await
@@ -214,7 +214,7 @@ impl Crowd {
                 let active = least as f64 + (most - least) as f64 * (1.0 - phase.cos()) / 2.0;
                 let trick = TRICKS[(attacker + n as usize) % TRICKS.len()];
                 let agent = format!("hostile-{}", attacker % HOSTILE);
-                ((attacker as f64) < active).then(|| ask::call(address, &agent, trick, json!({})))
+                ((attacker as f64) < active).then(|| ask::call(address, &agent, trick, &json!({})))
             });
         }
         going

@@ -41,7 +41,7 @@ impl Collector for Host {
         clients(&mut out, app)?;
         agents(&mut out, app)?;
         let late = [(NONE, app.agents.lateness())];
-        out.classes("epoch_lateness", "How late running guests were interrupted", Unit::Seconds, &late, &LATENESS)
+        out.classes("epoch_lateness", "How late running guests were interrupted", &Unit::Seconds, &late, &LATENESS)
     }
 }
 
@@ -103,7 +103,7 @@ fn clients(out: &mut Out<'_>, app: &App) -> fmt::Result {
     let [received, sent] = app.traffic.bytes();
     let directions = [("received", received), ("sent", sent)];
     let directions = directions.map(|(direction, bytes)| (label("direction", direction), bytes));
-    out.counters_of("traffic", "Bytes of all connections", Some(Unit::Bytes), directions)
+    out.counters_of("traffic", "Bytes of all connections", Some(&Unit::Bytes), directions)
 }
 
 /// What an agent has to tell, or all those without labels of their own.
@@ -184,11 +184,11 @@ fn agents(out: &mut Out<'_>, app: &App) -> fmt::Result {
     });
     out.counters("agent_refused", "Calls that were refused before they ran", refused)?;
     let walls: Vec<_> = told.iter().flat_map(|told| told.functions(|function| function.wall)).collect();
-    out.classes("agent_call_duration", "Wall clock of calls", Unit::Seconds, &walls, &TIME_CLASSES)?;
+    out.classes("agent_call_duration", "Wall clock of calls", &Unit::Seconds, &walls, &TIME_CLASSES)?;
     let memories: Vec<_> = told.iter().flat_map(|told| told.functions(|function| function.memory)).collect();
-    out.classes("agent_call_memory", "Most guest memory of calls", Unit::Bytes, &memories, &MEMORY_CLASSES)?;
+    out.classes("agent_call_memory", "Most guest memory of calls", &Unit::Bytes, &memories, &MEMORY_CLASSES)?;
     let waits: Vec<_> = told.iter().map(|told| (told.labels(), told.figures.waited)).collect();
-    out.classes("agent_queue_wait", "Time that calls waited for their turn", Unit::Seconds, &waits, &TIME_CLASSES)
+    out.classes("agent_queue_wait", "Time that calls waited for their turn", &Unit::Seconds, &waits, &TIME_CLASSES)
 }
 
 /// Where families are written to.
@@ -201,17 +201,17 @@ impl Out<'_> {
         help: &str,
         rows: impl IntoIterator<Item = (S, u64)>,
     ) -> fmt::Result {
-        self.gauges(name, help, Some(Unit::Bytes), rows)
+        self.gauges(name, help, Some(&Unit::Bytes), rows)
     }
 
     fn gauges<S: EncodeLabelSet>(
         &mut self,
         name: &str,
         help: &str,
-        unit: Option<Unit>,
+        unit: Option<&Unit>,
         rows: impl IntoIterator<Item = (S, u64)>,
     ) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, unit.as_ref(), MetricType::Gauge)?;
+        let mut family = self.0.encode_descriptor(name, help, unit, MetricType::Gauge)?;
         rows.into_iter().try_for_each(|(labels, value)| family.encode_family(&labels)?.encode_gauge(&value))
     }
 
@@ -228,10 +228,10 @@ impl Out<'_> {
         &mut self,
         name: &str,
         help: &str,
-        unit: Option<Unit>,
+        unit: Option<&Unit>,
         rows: impl IntoIterator<Item = (S, u64)>,
     ) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, unit.as_ref(), MetricType::Counter)?;
+        let mut family = self.0.encode_descriptor(name, help, unit, MetricType::Counter)?;
         rows.into_iter().try_for_each(|(labels, value)| {
             family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&value, None)
         })
@@ -241,11 +241,11 @@ impl Out<'_> {
         &mut self,
         name: &str,
         help: &str,
-        unit: Unit,
+        unit: &Unit,
         rows: &[(S, Classes<N>)],
         ends: &[f64; N],
     ) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, Some(&unit), MetricType::Histogram)?;
+        let mut family = self.0.encode_descriptor(name, help, Some(unit), MetricType::Histogram)?;
         rows.iter().try_for_each(|(labels, classes)| {
             // The writer adds what is above all of them.
             let buckets: Vec<(f64, u64)> = ends.iter().copied().zip(classes.counts).collect();
