@@ -139,6 +139,11 @@ impl Host {
             relief: accounts.relief.clone(),
             pressure: accounts.pressure.clone(),
             meter,
+            native: accounts.native.clone(),
+            pool: Box::new({
+                let agents = agents.clone();
+                move || agents.kept_by_pool()
+            }),
         };
         Ok(Self { accounts, agents, service, http, lookout })
     }

@@ -70,6 +70,7 @@ pub mod percent {
     pub const REPLIES: u64 = 10;
     pub const CACHE: u64 = 10;
     pub const CONNECTIONS: u64 = 50;
+    pub const NATIVE: u64 = 25;
     pub const OTHERS: u64 = 5;
 }
 
@@ -95,7 +96,7 @@ pub struct Accounts {
     pub sessions: Account,
     /// Open streams: what their clients listen for, and what waits to be sent to them.
     pub streams: Account,
-    /// Holds the process itself; opened so that nobody else can borrow what it takes.
+    /// Holds the process itself: its heap, and what the pool keeps in free slots. Its floor is what nobody else can borrow.
     pub native: Account,
     /// Answers of the health endpoints, which must go out when nothing else can.
     pub health: Account,
@@ -125,7 +126,7 @@ impl Accounts {
             ledger.account(Spec { name: name.into(), ceiling, floor })
         };
         Ok(Self {
-            native: account("native", percent::OTHERS, native + NATIVE_GROWTH_BYTES)?,
+            native: account("native", percent::NATIVE, native + NATIVE_GROWTH_BYTES)?,
             requests: account("requests", percent::OTHERS, REQUESTS_FLOOR_BYTES)?,
             health: account("health", percent::OTHERS, HEALTH_FLOOR_BYTES)?,
             guests: account("guests", percent::GUESTS, 0)?,

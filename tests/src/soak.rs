@@ -170,6 +170,9 @@ fn memory(figures: &mut Figures, samples: &[Sample], attack: Duration) {
     figures.judge("measured, at most", mib(most(|sample| sample.measured)), "MiB", Target::AtMost(memory));
     figures.add("books, at most", mib(most(|sample| sample.books)), "MiB");
     let drift = mib(most(|sample| sample.drift));
+    if let Some(worst) = samples.iter().max_by_key(|sample| sample.drift) {
+        eprintln!("furthest above the books: {worst:?}");
+    }
     figures.judge("measured above the books, at most", drift, "MiB", Target::AtMost(memory / 10.0));
 }
 

@@ -9,6 +9,7 @@ use stockade_ledger::Charge;
 use super::contract::{
     self, PromptPage, PromptResult, Reference, ResourcePage, Suggestions, TemplatePage, ToolPage, ToolResult,
 };
+use super::engine::GUEST_STACK_BYTES;
 use super::failure::{
     Failure, KEY_BYTES_MAX, Limit, LimitName, QUESTION_BYTES_MAX, QUESTIONS_MAX, STATE_BYTES_MAX, Unit,
 };
@@ -136,7 +137,7 @@ impl Agent {
         }
         let loaded = self.loaded().await?;
         let reserve = self.reserve(loaded.initial_memory);
-        let need = Need { reserve, copies: self.spec().copies };
+        let need = Need { reserve: reserve + GUEST_STACK_BYTES as u64, copies: self.spec().copies };
         let came = Instant::now();
         let passed = self.door.pass(self.line, need, self.spec().queue_wait).await;
         self.stats.waited(came.elapsed());

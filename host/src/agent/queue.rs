@@ -35,7 +35,7 @@ struct Inner {
 /// What a call is guaranteed before it starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Need {
-    /// Guest memory.
+    /// Guest memory, its stack included.
     pub reserve: u64,
     /// Copies out of the guest.
     pub copies: u64,

@@ -10,7 +10,7 @@ use stockade_ledger::Spec;
 use tokio::task::JoinSet;
 
 use super::changes::{Changes, Kinds};
-use super::engine::{Lateness, MEMORY_RESERVATION_BYTES, Pool};
+use super::engine::{GUEST_STACK_BYTES, Lateness, MEMORY_RESERVATION_BYTES, Pool};
 use super::large::Large;
 use super::quarantine::Quarantine;
 use super::queue::{Door, LineId, Need, Terms as LineTerms};
@@ -57,6 +57,7 @@ struct Inner {
     changes: Changes,
     lateness: Lateness,
     slots: u64,
+    shelf: Arc<Shelf>,
     settled: AtomicBool,
 }
 
@@ -100,7 +101,7 @@ impl Agents {
         };
         let by_name = registry.entries().zip(lines).map(agent).collect();
         let (lateness, slots) = (shelf.lateness.clone(), pool.slots());
-        Ok(Self(Arc::new(Inner { by_name, changes, lateness, slots, settled: AtomicBool::new(false) })))
+        Ok(Self(Arc::new(Inner { by_name, changes, lateness, slots, shelf, settled: AtomicBool::new(false) })))
     }
 
     /// Loads all agents at once, compiling, one at a time, what was never compiled. An agent that cannot be loaded is
@@ -135,6 +136,11 @@ impl Agents {
     /// Address space that the slots of all instances may have mapped for writing, once each has been used, in bytes.
     pub fn slots(&self) -> u64 {
         self.0.slots
+    }
+
+    /// Bytes that free slots of the pool hold now.
+    pub fn kept_by_pool(&self) -> u64 {
+        self.0.shelf.kept_by_pool()
     }
 
     /// How late running guests were interrupted, in the classes of [`LATENESS`](super::LATENESS).
@@ -245,7 +251,8 @@ fn register(accounts: &Accounts, shelf: &Arc<Shelf>, large: &Large) {
 
 fn terms_of(spec: &AgentSpec) -> LineTerms {
     let reserve = spec.reserve.unwrap_or(RESERVE_BYTES_DEFAULT).min(spec.memory);
-    let first = Need { reserve, copies: spec.copies };
+    // Its stack is memory, too.
+    let first = Need { reserve: reserve + GUEST_STACK_BYTES as u64, copies: spec.copies };
     LineTerms { concurrency: spec.concurrency, waiting_max: spec.queue, weight: spec.weight, first }
 }
 
@@ -254,7 +261,7 @@ fn pool(registry: &Registry, guests_ceiling: u64) -> Pool {
     let specs = || registry.entries().map(|entry| &entry.spec);
     let concurrency: u64 = specs().map(|spec| u64::from(spec.concurrency)).sum();
     let reserve = specs().map(|spec| spec.reserve.unwrap_or(RESERVE_BYTES_DEFAULT).max(1)).min().unwrap_or(1);
-    let instances = INSTANCES_MAX.min(concurrency).min(guests_ceiling / reserve).max(1);
+    let instances = INSTANCES_MAX.min(concurrency).min(guests_ceiling / (reserve + GUEST_STACK_BYTES as u64)).max(1);
     let memory_bytes_max = specs().map(|spec| spec.memory).max().unwrap_or(RESERVE_BYTES_DEFAULT);
     // A cap may be larger, since it counts all memories; a single one cannot.
     let memory_bytes_max = memory_bytes_max.min(MEMORY_RESERVATION_BYTES);

@@ -252,6 +252,13 @@ impl Shelf {
         }
     }
 
+    /// Bytes that free slots of the pool keep for the next call: memories, tables and, where that can be told, stacks.
+    pub fn kept_by_pool(&self) -> u64 {
+        let Some(metrics) = self.engine.pooling_allocator_metrics() else { return 0 };
+        let stacks = metrics.unused_stack_bytes_resident().unwrap_or_default();
+        (metrics.unused_memory_bytes_resident() + metrics.unused_table_bytes_resident() + stacks) as u64
+    }
+
     /// Takes components that nobody runs off the shelf, the least recently used first, until so many bytes are given back;
     /// says how many were. They are loaded again when they are called.
     pub fn give_back(&self, bytes: u64) -> u64 {

@@ -8,6 +8,9 @@ use crate::memory::{HEALTH_FLOOR_BYTES, NATIVE_GROWTH_BYTES, REQUESTS_FLOOR_BYTE
 /// What a call is granted unless its manifest or component asks for more (design, Memory 3).
 const RESERVE_BYTES: u64 = 2 << 20;
 
+/// The stack of a call.
+const STACK_BYTES: u64 = 512 << 10;
+
 /// Bytes of an open connection and of a session.
 const CONNECTION_BYTES: u64 = 13 << 10;
 const SESSION_BYTES: u64 = 768;
@@ -29,8 +32,9 @@ impl Demand {
     }
 }
 
+/// What a call takes of guest memory when it begins: its reserve and its stack.
 fn reserve(spec: &AgentSpec) -> u64 {
-    spec.reserve.unwrap_or(RESERVE_BYTES).min(spec.memory)
+    spec.reserve.unwrap_or(RESERVE_BYTES).min(spec.memory) + STACK_BYTES
 }
 
 /// A sum over all agents.

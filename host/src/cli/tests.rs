@@ -91,7 +91,7 @@ fn a_summary_says_what_the_manifest_comes_to() {
         "time       deadline 5s, cpu 0.25s",
         "calls      8 at once, 64 may wait for 2s",
         "reads and writes",
-        "guaranteed  4M to one call of each agent",
+        "guaranteed  4.5M to one call of each agent",
         "whatever others do, one call of each agent finds a place",
         "worst case  8 calls at once, each at its cap",
         "guest memory           128M of    89.6M, beyond that it is refused",

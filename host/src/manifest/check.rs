@@ -36,8 +36,8 @@ const MEMORY_FALLBACK: u64 = 512 * M;
 /// No machine has more.
 const MEMORY_MAX: u64 = 64 << 40;
 
-/// The smallest `pressure.maximum`: the host itself and one call of the default reserve.
-const MAXIMUM_MIN: u64 = HOST_BYTES + 2 * M;
+/// The smallest `pressure.maximum`: the host itself and one call of the default reserve, with its stack.
+const MAXIMUM_MIN: u64 = HOST_BYTES + 3 * M;
 
 /// Nesting that a recursive reader of JSON survives on a small stack.
 const DEPTH_MAX: u32 = 128;

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use stockade_ledger::{Ledger, Snapshot};
+use stockade_ledger::{Account, Charge, Ledger, Snapshot};
 
 use super::allocator;
 use super::ladder::{Ladder, Level, Thresholds};
@@ -42,6 +42,8 @@ pub struct Reading {
     pub limit: u64,
     /// Native memory, as the allocator counts it.
     pub native: Option<allocator::Figures>,
+    /// What free slots of the pool keep for the next call.
+    pub pool: u64,
 }
 
 impl Reading {
@@ -85,6 +87,10 @@ pub struct Lookout {
     pub pressure: Pressure,
     /// None where the process is not the host's alone.
     pub meter: Option<Meter>,
+    /// Pays for the host's own heap and for what the pool keeps in free slots.
+    pub native: Account,
+    /// Bytes that the pool keeps now.
+    pub pool: Box<dyn Fn() -> u64 + Send>,
 }
 
 /// The running thread; it ends with this.
@@ -136,12 +142,15 @@ struct Watchman {
     drifting: bool,
     /// Whether memory could not be measured at the last look.
     blind: bool,
+    /// What nobody could be asked for before it was there: it follows what is measured.
+    native: Charge,
 }
 
 impl Watchman {
     fn new(of: Lookout) -> Self {
         let ladder = Ladder::new(of.thresholds, of.memory);
-        Self { of, ladder, said: None, returned: None, drifting: false, blind: false }
+        let native = of.native.empty();
+        Self { of, ladder, said: None, returned: None, drifting: false, blind: false, native }
     }
 
     /// One look, and what follows from it.
@@ -170,12 +179,26 @@ impl Watchman {
         }
         self.blind = blind;
         let native = self.of.meter.as_ref().and_then(|_| allocator::figures().ok());
+        let pool = self.of.meter.as_ref().map_or(0, |_| (self.of.pool)());
+        self.pay(native.map_or(0, |native| native.resident) + pool);
         let snapshot = self.of.ledger.snapshot();
         let measured = measured.and_then(Result::ok);
         let limit = self.of.thresholds.maximum;
         // What was given back while the kernel was asked may still have been measured: that is no drift.
         let books = snapshot.used.max(before);
-        (Reading { measured, books, limit, native, ..Reading::default() }, snapshot)
+        (Reading { measured, books, limit, native, pool, ..Reading::default() }, snapshot)
+    }
+
+    /// Lets the books know of what the host holds for itself; as much of it as there is room for.
+    fn pay(&mut self, bytes: u64) {
+        let held = self.native.bytes();
+        if bytes < held {
+            self.native.shrink(held - bytes);
+        } else if self.native.grow(bytes - held).is_err() {
+            let room = self.of.native.free();
+            // A refusal now would mean that somebody was faster; there is a next look.
+            let _ = self.native.grow(room.min(bytes - held));
+        }
     }
 
     /// Bytes that decide about the level. Books in which no call finds room any more are at their end.
@@ -258,7 +281,7 @@ fn suspects(reading: &Reading, snapshot: &Snapshot) -> String {
     if let Some(beyond @ 1..) = measured.used.checked_sub(measured.own) {
         found.push((beyond, format!("the control group ({beyond} bytes of the kernel or of other processes)")));
     }
-    let heap = reading.native.map_or(0, |native| native.resident);
+    let heap = reading.native.map_or(0, |native| native.resident) + reading.pool;
     let guests: u64 = ["guests", "code", "compile"]
         .iter()
         .filter_map(|name| Some(snapshot.accounts.iter().find(|account| &*account.name == *name)?.used))

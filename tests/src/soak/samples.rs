@@ -29,6 +29,10 @@ pub struct Sample {
     pub drift: u64,
     /// What calls hold.
     pub lent: u64,
+    /// The host's own heap.
+    pub heap: u64,
+    /// By the control group; 0 without one.
+    pub group: u64,
 }
 
 /// Looks until it is stopped.
@@ -75,5 +79,6 @@ async fn look(host: &Host, began: Instant) -> Result<Sample> {
     let lent = OF_CALLS.iter().map(|account| bytes(&health["accounts"][account]["used"])).sum();
     let resident = host.resident()?.bytes;
     let (measured, books, drift) = (memory("measured"), memory("books"), memory("drift"));
-    Ok(Sample { at: began.elapsed(), resident, measured, books, drift, lent })
+    let (heap, group) = (memory("heapResident"), memory("controlGroup"));
+    Ok(Sample { at: began.elapsed(), resident, measured, books, drift, lent, heap, group })
 }

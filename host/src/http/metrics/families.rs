@@ -47,7 +47,7 @@ impl Collector for Host {
 
 fn memory(out: &mut Out<'_>, app: &App) -> fmt::Result {
     let reading = app.settings.pressure.reading();
-    let Reading { level, measured, books, native, .. } = reading;
+    let Reading { level, measured, books, native, pool, .. } = reading;
     let plain = |value: u64| [(NONE, value)];
     out.bytes("memory_limit", "What the whole process may use", plain(app.settings.memory))?;
     let thresholds = app.settings.thresholds;
@@ -70,6 +70,7 @@ fn memory(out: &mut Out<'_>, app: &App) -> fmt::Result {
         }
     }
     let Some(native) = native else { return Ok(()) };
+    out.bytes("pool_resident", "Kept in free slots of the pool for the next call", plain(pool))?;
     out.bytes("heap_allocated", "The host's own heap: in use", plain(native.allocated))?;
     out.bytes("heap_resident", "The host's own heap: held", plain(native.resident))
 }

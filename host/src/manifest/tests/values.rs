@@ -72,7 +72,7 @@ fn memory_and_its_levels() {
     check("memory: 512M\npressure: { maximum: 513M }", &["`pressure.maximum` (513M) is above `memory` (512M)"]);
     check(
         "memory: 512M\npressure: { warning: 20M, critical: 30M, maximum: 52M }",
-        &["`pressure.maximum` (52M) leaves no room for calls", "at least 53M"],
+        &["`pressure.maximum` (52M) leaves no room for calls", "at least 54M"],
     );
     check("memory: 64M\nhttp: { body: 5M }", &["`http.body` (5M) is more than all requests together may hold (4M)"]);
     check("memory: 64M\nhttp: { reply: 7M }", &["`http.reply` (7M) is more than all replies together may hold (6.4M)"]);
