@@ -32,7 +32,8 @@
 //!
 //! | holder | account | limit | tripped by the test |
 //! |---|---|---|---|
-//! | a call's memories and tables | `guests` | `memory` of the agent | `hostile::*` |
+//! | a call's memories and tables | `guests` | `memory` of the agent; half of `guests` for one agent's growth | `hostile::*`, `limits::host_memory_is_not_the_agents_cap` |
+//! | a call's stack | `guests` | 512 KiB each | `hostile::*` |
 //! | results copied out of a guest | `copies` | `copies` of the agent | `hostile::*`, `limits::copies` |
 //! | chunks of a resource: sent, ready, being made | `replies` | three of 256 KiB (512 KiB for fast readers) with room to be written as base64; one after a stall; smaller ones where many read | `big_reads::readers_that_stand_still_hold_no_instance`, `reading::many_readers_share_the_room_there_is` |
 //! | a reply being built or sent | `replies` | `http.reply` | `limits::a_reply_larger_than_it_may_be` |
@@ -43,7 +44,12 @@
 //! | what a guest says while it runs | `streams` | `transports.queue`, 64 messages | `streams::messages_that_nobody_takes_are_dropped_and_counted` |
 //! | the answer to a question | `requests` | `transports.inputs`, `input_wait` | `asking::questions_are_bounded_in_number_and_time` |
 //! | a request's body | `requests` | `http.body` | `limits::*` |
-//! | a waiting call | `queues` | `queue` of the agent | `limits::*` |
+//! | a waiting call | `queues` | `queue` of the agent | `limits::concurrency_and_queue` |
+//! | an open connection | `connections` | `http.connections` | `http::tests::a_connection_nobody_can_pay_for_is_one_too_many` |
+//! | the head of a request | `requests` | `http.headers` | `wire::*` |
+//! | a result kept for others | `cache` | `http.kept`, 256 KiB each | `mcp::kept::tests::*` |
+//! | health, status, metrics | `health` | 8 MiB an answer | `pressure::*` |
+//! | the heap, free slots of the pool | `native`, after the fact | `memory`, by the ladder | `memory::pressure::tests::*` |
 //! | mapped code | `code` | `compile.loaded` | `limits::*` |
 //! | the compiling child | `compile` | `compile.memory` | `hostile::*` |
 

@@ -272,3 +272,13 @@ async fn what_breaks_off_is_seen_to_break_off() {
     }
     host.assert_nothing_remains().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chunks_stay_as_large_as_the_agents_copies_allow() {
+    // Fast readers get chunks of 512 KiB: with their heads that is more than this agent's results may have.
+    let host = TestHost::start("agents: { everything: { component: '{agents}/everything.wasm', copies: 512K } }");
+    let size = 24 << 20;
+    let url = host.url(&format!("/agents/everything/resources?uri=test://large/{size}"));
+    let read = reqwest::get(url).await.expect("an answer").bytes().await.expect("all of it");
+    assert_eq!(read.len(), size);
+}

@@ -236,7 +236,9 @@ impl Reading {
             return Ok(false);
         }
         self.unstalled += bytes as u64;
-        let most = if self.unstalled >= FAST_BYTES { CHUNK_BYTES_MAX } else { CHUNK_BYTES };
+        // A large chunk is copied out of the guest with its head and cursor: that has to leave room for them.
+        let roomy = self.agent.spec().copies >= 2 * u64::from(CHUNK_BYTES_MAX);
+        let most = if roomy && self.unstalled >= FAST_BYTES { CHUNK_BYTES_MAX } else { CHUNK_BYTES };
         self.chunk_bytes = (self.chunk_bytes * 2).min(most);
         self.taken.count(bytes, time, next.as_deref()).map_err(|rule| self.broke(&rule))?;
         Ok(true)
