@@ -36,6 +36,9 @@ const CHUNK_BYTES: u32 = 256 << 10;
 /// Bytes of a chunk for a client that has stalled; it doubles with every chunk the client takes in time.
 const CHUNK_BYTES_SLOW: u32 = 32 << 10;
 
+/// How often a read that has got its turn may find that its room went to others meanwhile.
+const ENTER_TRIES: u32 = 8;
+
 /// Bytes that only a fast client takes without a stall: more than sockets hold.
 const FAST_BYTES: u64 = 16 << 20;
 
@@ -274,18 +277,20 @@ impl Reading {
     }
 
     /// One chunk from where the read is, and what time it took the guest.
-    async fn step(&mut self, mut room: Charge) -> Result<(Charged<Chunk>, Duration), Failure> {
-        let bytes = self.bytes();
+    async fn step(&mut self, room: Charge) -> Result<(Charged<Chunk>, Duration), Failure> {
         if self.since >= RECYCLE_BYTES {
             self.live = None;
         }
-        let mut live = match self.live.take() {
-            Some(live) => live,
+        let (mut live, mut room) = match self.live.take() {
+            Some(live) => (live, room),
             None => {
+                // Who waits for a turn holds nothing that others may be waiting for.
+                drop(room);
                 self.since = 0;
-                self.agent.enter(&self.by, self.thread()).await?
+                self.enter().await?
             }
         };
+        let bytes = self.bytes();
         let (began, cpu_before) = (Instant::now(), live.clock.cpu_total());
         let outcome = on_guest!(live, resources.call_read(&self.uri, &self.at, bytes));
         let cost = live.cost();
@@ -304,6 +309,24 @@ impl Reading {
         self.since += given;
         self.live = Some(live);
         Ok((Charged { value: chunk, charge: room }, cost.wall))
+    }
+
+    /// An instance, and room for a chunk: waits for one of them at a time, without the other.
+    async fn enter(&mut self) -> Result<(Live, Charge), Failure> {
+        let mut tries = 0;
+        loop {
+            let live = self.agent.enter(&self.by, self.thread()).await?;
+            let refusal = match self.agent.replies.charge(self.room()) {
+                Ok(room) => return Ok((live, room)),
+                Err(refusal) => refusal,
+            };
+            drop(live);
+            tries += 1;
+            if tries == ENTER_TRIES {
+                return Err(self.agent.refused(self.agent.scene().closed(&Closed::HostFull(refusal))));
+            }
+            drop(self.wait_for_room().await?);
+        }
     }
 
     /// An agent that reads files does so on a thread that may wait for them, instead of switching threads twice for every
