@@ -61,8 +61,10 @@ pub struct Settings {
     drain: std::time::Duration,
     /// Pays for heads and bodies of requests.
     requests: Account,
-    /// Pays for what `/readyz` and `/status` say.
+    /// Pays for what the pages of health and `/status` say.
     health: Account,
+    /// Pays for what `/metrics` says: more than health answers can spare.
+    replies: Account,
     /// Pays for connections of clients.
     connections: Account,
     /// Read by `/status` and the other pages for operators.
@@ -82,6 +84,7 @@ impl Settings {
             drain: manifest.drain,
             requests: accounts.requests.clone(),
             health: accounts.health.clone(),
+            replies: accounts.replies.clone(),
             connections: accounts.connections.clone(),
             ledger: accounts.ledger.clone(),
             pressure: accounts.pressure.clone(),

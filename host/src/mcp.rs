@@ -14,7 +14,8 @@
 //! - `list` and `page`, `read`, `tools`, `prompts`: what agents are asked for. `server`: what we say about ourselves.
 //! - `follow`: what a guest says while it runs. `notices`: what has changed. `questions`: what an agent wants to know first.
 //! - `view`, `stream`, `json`: the contract's types as JSON. `buffer`: where replies grow, under a charge.
-//! - `error`, `explain`: failures as JSON-RPC, and in words.
+//! - `error`, `explain`: failures as JSON-RPC, and in words. `refuse`: those that are about no message.
+//! - `kept`: results for whoever asks next.
 //! - `fuzz`: the way up to where an agent is asked, for fuzzers.
 
 pub mod buffer;
@@ -40,6 +41,7 @@ mod parse;
 mod prompts;
 mod questions;
 mod read;
+mod refuse;
 mod reply;
 mod request;
 mod server;
@@ -59,10 +61,10 @@ use serde_json::value::RawValue;
 use stockade_ledger::{Account, Charge};
 use tokio::task::JoinSet;
 
-use crate::access::{Full, Place, Places, Principal};
-use crate::agent::{Agent, Agents, Caller, Failure};
+use crate::access::{Place, Places, Principal};
+use crate::agent::{Agents, Caller};
 use crate::manifest::{HttpLimits, Transports};
-use crate::memory::Accounts;
+use crate::memory::{Accounts, Pressure};
 use buffer::{Buffer, Overflow};
 use call::{Call, Endpoint, Target};
 use error::Error;
@@ -104,6 +106,7 @@ pub struct Service {
     marks: mark::Marks,
     /// Results for whoever asks next.
     pub kept: Kept,
+    pressure: Pressure,
     modern: modern::State,
     legacy: legacy::State,
 }
@@ -160,6 +163,7 @@ impl Service {
             places: Places::new("streams", "streams", limits.streams),
             marks: mark::Marks::default(),
             kept: Kept::new(accounts, http.kept),
+            pressure: accounts.pressure.clone(),
             modern: modern::State::new(limits.input_wait)?,
             legacy: legacy::State::new(accounts, limits),
             limits,
@@ -218,6 +222,12 @@ impl Service {
     }
 
     async fn message(self: &Arc<Self>, post: &Post, message: Message<'_>, outlet: Option<&Outlet>) -> Reply {
+        if let Message::Request { id, method, .. } = &message
+            && method != "ping"
+            && let Some(limit) = self.out_of_memory()
+        {
+            return self.fail(Some(id), &Error::refused(limit));
+        }
         match message {
             Message::Request { id, method, params } => match self.request(post, id, &method, params, outlet).await {
                 Ok(reply) => reply,
@@ -228,34 +238,6 @@ impl Service {
         }
     }
 
-    /// An error reply that is not about a message, since there was none to read.
-    pub fn refuse(&self, status: StatusCode, message: &str) -> Reply {
-        self.fail(None, &Error::http(status, message))
-    }
-
-    /// A refusal by a limit of the host, before a message was read.
-    pub fn refuse_at_limit(&self, limit: HostLimit) -> Reply {
-        self.fail(None, &Error::refused(limit))
-    }
-
-    /// A refusal because everything a principal may have is taken.
-    pub fn refuse_full(&self, full: &Full) -> Reply {
-        self.fail(None, &Error::full(full))
-    }
-
-    /// Why a resource cannot be read, to a client that speaks no MCP.
-    pub fn refuse_read(&self, failure: Failure, agent: &Agent, uri: &str) -> Reply {
-        let version = agent.offer().map(|offer| offer.version.clone()).unwrap_or_default();
-        let agent = error::Agent { name: agent.name().into(), version };
-        self.fail(None, &Error::of_plain_read(failure, uri, &agent))
-    }
-
-    /// A resource is too long for any stream.
-    pub fn refuse_long(&self, agent: &Agent, size: u64) -> Reply {
-        let agent = error::Agent { name: agent.name().into(), version: "".into() };
-        self.fail(None, &Error::too_long(self.stream_bytes_max, size, &agent).with_status(StatusCode::BAD_GATEWAY))
-    }
-
     /// Bytes that a stream may have.
     pub fn stream_bytes_max(&self) -> u64 {
         self.stream_bytes_max
@@ -264,11 +246,6 @@ impl Service {
     /// What pays for streams.
     pub fn streams_account(&self) -> &Account {
         &self.streams
-    }
-
-    /// A refusal by the ledger, before a message was read.
-    pub fn refuse_unpaid(&self, refusal: &stockade_ledger::Refusal) -> Reply {
-        self.fail(None, &Error::unpaid(refusal))
     }
 
     async fn request(

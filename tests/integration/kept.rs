@@ -80,3 +80,18 @@ async fn it_can_be_switched_off() {
     }
     assert_eq!((ran(&host, "resources.read"), host.used("cache")), (2, 0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_in_a_circle_cost_no_more_than_other_pages() {
+    use std::time::{Duration, Instant};
+    let host = TestHost::start("agents: { guests: { component: '{agents}/guests.wasm' } }");
+    let client = host.agent("guests");
+    let circle = stockade_tests::client::resources_cursor("guests", "circle");
+    for _ in 0..3 {
+        let began = Instant::now();
+        let page = client.list("resources/list", Some(&circle)).await;
+        assert!(page.result()["nextCursor"].is_string(), "{}", page.body);
+        // A reply stops after some pages: five seconds would be its time.
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    }
+}

@@ -121,6 +121,13 @@ impl Process {
         Ok(self.child.wait().await?)
     }
 
+    /// All that the process wrote on stderr, up to a mebibyte.
+    pub fn log(&self) -> Result<String> {
+        let mut bytes = vec![0; usize::try_from(self.log.metadata()?.len().min(1 << 20))?];
+        let count = self.log.read_at(&mut bytes, 0)?;
+        Ok(String::from_utf8_lossy(&bytes[..count]).into_owned())
+    }
+
     /// The last of what the process wrote on stderr.
     pub fn log_tail(&self) -> Result<String> {
         let start = self.log.metadata()?.len().saturating_sub(LOG_SHOWN_BYTES_MAX as u64);

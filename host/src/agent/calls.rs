@@ -129,6 +129,11 @@ impl Agent {
 
     /// Waits for a turn and makes an instance. Holds nothing while it waits.
     pub(super) async fn enter(&self, by: &Arc<Caller>, thread: Thread) -> Result<Live, Failure> {
+        self.enter_to(by, thread, false).await
+    }
+
+    /// The same; `goes_on` for a read that has begun.
+    pub(super) async fn enter_to(&self, by: &Arc<Caller>, thread: Thread, goes_on: bool) -> Result<Live, Failure> {
         if let Some(resting) = self.quarantine.resting() {
             let figures = [u64::from(super::quarantine::FAILURES_MAX), u64::from(resting.failures), 0];
             let limit = self.limit(LimitName::Quarantine, Unit::Failures, figures).retry(resting.remaining);
@@ -137,7 +142,8 @@ impl Agent {
         }
         let loaded = self.loaded().await?;
         let reserve = self.reserve(loaded.initial_memory);
-        let need = Need { reserve: reserve + GUEST_STACK_BYTES as u64, copies: self.spec().copies };
+        let copies = self.spec().copies;
+        let need = Need { reserve: reserve + GUEST_STACK_BYTES as u64, copies, goes_on };
         let came = Instant::now();
         let passed = self.door.pass(self.line, need, self.spec().queue_wait).await;
         self.stats.waited(came.elapsed());

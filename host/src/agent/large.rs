@@ -35,9 +35,9 @@ pub(super) struct Listed {
 }
 
 impl Large {
-    /// Enters a call, which `clock` can end.
-    pub fn enter(&self, clock: &Clock) -> Listed {
-        let beyond = Arc::new(AtomicU64::new(0));
+    /// Enters a call that is so far beyond its reserve, and which `clock` can end.
+    pub fn enter(&self, clock: &Clock, beyond: u64) -> Listed {
+        let beyond = Arc::new(AtomicU64::new(beyond));
         let mut list = self.lock();
         let key = list.next;
         list.next += 1;

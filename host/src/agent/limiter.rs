@@ -85,7 +85,7 @@ impl Growth {
     fn tell(&mut self) {
         match self.charge.bytes() {
             0 => self.listed = None,
-            beyond => self.listed.get_or_insert_with(|| self.large.enter(&self.clock)).set(beyond),
+            beyond => self.listed.get_or_insert_with(|| self.large.enter(&self.clock, beyond)).set(beyond),
         }
     }
 }

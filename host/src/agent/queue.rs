@@ -39,6 +39,8 @@ pub(super) struct Need {
     pub reserve: u64,
     /// Copies out of the guest.
     pub copies: u64,
+    /// It is part of a read that has begun: not refused for want of memory, as what is new would be.
+    pub goes_on: bool,
 }
 
 /// Leave to run one call. Dropping it lets the next one in.
@@ -126,6 +128,9 @@ impl Door {
 
     fn enter(&self, line: LineId, need: Need, patience: Duration) -> Result<Entered, Closed> {
         let mut state = self.lock();
+        if let Some(closed) = state.refuses(need) {
+            return Err(closed);
+        }
         if state.may_go_at_once(line) {
             match state.take(line, need) {
                 Ok(taken) => return Ok(Entered::Passed(self.ticket(line, taken))),
@@ -168,6 +173,9 @@ impl Door {
     /// At the end of a waiter's patience: passes after all, or says what was missing.
     fn last_try(&self, line: LineId, need: Need) -> Result<Ticket, Closed> {
         let mut state = self.lock();
+        if state.is_left_to_others(line) {
+            return Err(state.busy(line));
+        }
         let taken = state.take(line, need)?;
         Ok(self.ticket(line, taken))
     }

@@ -315,7 +315,8 @@ impl Reading {
     async fn enter(&mut self) -> Result<(Live, Charge), Failure> {
         let mut tries = 0;
         loop {
-            let live = self.agent.enter(&self.by, self.thread()).await?;
+            let goes_on = !matches!(self.at, Position::Start | Position::Offset(_));
+            let live = self.agent.enter_to(&self.by, self.thread(), goes_on).await?;
             let refusal = match self.agent.replies.charge(self.room()) {
                 Ok(room) => return Ok((live, room)),
                 Err(refusal) => refusal,

@@ -252,7 +252,7 @@ fn register(accounts: &Accounts, shelf: &Arc<Shelf>, large: &Large) {
 fn terms_of(spec: &AgentSpec) -> LineTerms {
     let reserve = spec.reserve.unwrap_or(RESERVE_BYTES_DEFAULT).min(spec.memory);
     // Its stack is memory, too.
-    let first = Need { reserve: reserve + GUEST_STACK_BYTES as u64, copies: spec.copies };
+    let first = Need { reserve: reserve + GUEST_STACK_BYTES as u64, copies: spec.copies, goes_on: false };
     LineTerms { concurrency: spec.concurrency, waiting_max: spec.queue, weight: spec.weight, first }
 }
 

@@ -18,7 +18,6 @@ use serde::Serialize;
 use stockade_ledger::AccountSnapshot;
 
 use super::App;
-use super::reply::closing;
 use super::route::Desk;
 use super::status::observer;
 use crate::agent::{Failure, LimitName};
@@ -46,12 +45,6 @@ pub async fn readyz(State(desk): State<Desk>) -> Response {
         Err(_) => Bytes::from_static(b"not ready\n"),
     };
     text(StatusCode::SERVICE_UNAVAILABLE, said)
-}
-
-/// How memory stands, in a word.
-#[derive(Serialize)]
-struct Standing {
-    status: &'static str,
 }
 
 /// How memory stands, in figures. All of them are bytes.
@@ -100,8 +93,22 @@ struct Held {
 
 /// The level alone: 503 at `max`, else 200.
 pub async fn healthz(State(desk): State<Desk>) -> Response {
-    let level = desk.app.settings.pressure.reading().level;
-    json(&desk.app, level, &Standing { status: level.as_health() })
+    in_a_word(desk.app.settings.pressure.reading().level)
+}
+
+/// What is said when there is room for nothing: it lies ready.
+fn in_a_word(level: Level) -> Response {
+    let said: &[u8] = match level {
+        Level::Normal => br#"{"status":"healthy"}"#,
+        Level::Warning => br#"{"status":"warning"}"#,
+        Level::Critical => br#"{"status":"critical"}"#,
+        Level::Maximum => br#"{"status":"max"}"#,
+    };
+    typed(status_of(level), "application/json", Bytes::from_static(said))
+}
+
+fn status_of(level: Level) -> StatusCode {
+    if level == Level::Maximum { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }
 }
 
 /// Everything, for those who may know.
@@ -159,11 +166,10 @@ fn reasons(reading: &Reading, accounts: &[AccountSnapshot]) -> Vec<String> {
 
 fn json(app: &App, level: Level, said: &impl Serialize) -> Response {
     let mut body = Buffer::new(&app.settings.health, HEALTH_BYTES_MAX);
-    let status = if level == Level::Maximum { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    if let Err(error) = serde_json::to_writer(&mut body, said) {
-        return closing(app.mcp.refuse(StatusCode::INTERNAL_SERVER_ERROR, &format!("cannot be said: {error}")), None);
+    match serde_json::to_writer(&mut body, said) {
+        Ok(()) => typed(status_of(level), "application/json", body.into_bytes()),
+        Err(_) => in_a_word(level),
     }
-    typed(status, "application/json", body.into_bytes())
 }
 
 /// Why requests should go elsewhere now, a line each; empty when they need not. An agent that cannot be loaded is no

@@ -52,7 +52,7 @@ pub async fn metrics(State(desk): State<Desk>, request: Request) -> Response {
 fn write(app: &Arc<App>) -> Result<Buffer, Option<Overflow>> {
     let mut registry = Registry::with_prefix("stockade");
     registry.register_collector(Box::new(families::Host(app.clone())));
-    let mut text = Text { buffer: Buffer::new(&app.settings.health, ANSWER_BYTES_MAX), overflow: None };
+    let mut text = Text { buffer: Buffer::new(&app.settings.replies, ANSWER_BYTES_MAX), overflow: None };
     match prometheus_text::encode(&mut text, &registry) {
         Ok(()) => Ok(text.buffer),
         Err(fmt::Error) => Err(text.overflow),

@@ -133,23 +133,10 @@ fn own_headers(headers: &HeaderMap) -> HeaderMap {
         .collect()
 }
 
-/// Refuses what is new while memory is really at its end; what runs goes on.
+/// Refuses what is new while memory is really at its end; what runs goes on. Messages are looked at first: some of them end
+/// what runs.
 pub fn bears(app: &App) -> Result<(), Box<Reply>> {
-    let reading = app.settings.pressure.reading();
-    if !reading.refusing {
-        return Ok(());
-    }
-    let limit = HostLimit {
-        agent: None,
-        version: None,
-        limit: "pressure.maximum",
-        unit: "bytes",
-        cap: reading.limit,
-        used: reading.used(),
-        wanted: 0,
-        retry_after_ms: Some(RETRY_AFTER_MS),
-    };
-    Err(app.mcp.refuse_at_limit(limit).into())
+    app.mcp.out_of_memory().map_or(Ok(()), |limit| Err(app.mcp.refuse_at_limit(limit).into()))
 }
 
 /// Takes a place in flight, if the request could be one of ours at all.
@@ -167,7 +154,6 @@ fn admit(
         let text = "the reply is JSON, or events: `accept` must allow application/json or text/event-stream";
         return Err(app.mcp.refuse(StatusCode::NOT_ACCEPTABLE, text).into());
     };
-    bears(app)?;
     let place = app.in_flight.take(principal).map_err(|full| app.mcp.refuse_full(&full))?;
     Ok((accept, place))
 }

@@ -45,6 +45,7 @@ impl Host {
             drain: Duration::from_secs(1),
             requests: empty.accounts.requests.clone(),
             health: empty.accounts.health.clone(),
+            replies: empty.accounts.replies.clone(),
             connections: empty.accounts.connections.clone(),
             ledger: empty.accounts.ledger.clone(),
             pressure: empty.accounts.pressure.clone(),
@@ -238,7 +239,9 @@ async fn when_memory_is_at_its_end_nothing_new_begins_and_health_says_so() {
     assert!(begin(&healthy) == "HTTP/1.1 503" && healthy.ends_with(r#"{"status":"max"}"#), "{healthy}");
     assert!(begin(&ready) == "HTTP/1.1 503" && ready.contains("pressure.maximum"), "{ready}");
     let json = "content-type: application/json\r\nconnection: close\r\n";
-    let refused = host.post(json, "{}").await;
+    // What costs nothing is answered, and what ends something is heard.
+    assert_eq!(begin(&host.post(json, PING).await), "HTTP/1.1 200");
+    let refused = host.post(json, r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}"#).await;
     let figures = format!(r#""limit":"pressure.maximum","unit":"bytes","cap":{MEMORY},"used":{}"#, MEMORY + 1);
     assert!(begin(&refused) == "HTTP/1.1 503" && refused.contains("retry-after: 1"), "{refused}");
     assert!(refused.contains("-32050") && refused.contains(&figures), "{refused}");

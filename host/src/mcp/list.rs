@@ -29,7 +29,7 @@ const ENTRIES_MAX: usize = 1_000;
 /// Bytes after which a reply takes no further page.
 const BYTES_MAX: usize = 1 << 20;
 
-/// Guest calls for one reply.
+/// Pages for one reply.
 const CALLS_MAX: usize = 64;
 
 /// Time after which a reply takes no further page.
@@ -148,6 +148,9 @@ impl<'c, 'a> ListReply<'c, 'a> {
                 if let Some(progress) = self.take_kept(&kept, &cache, &agent, || here(at.clone()))? {
                     return Ok(progress);
                 }
+                // Pages that are there cost no call, but they may lead in a circle.
+                self.calls += 1;
+                tokio::task::yield_now().await;
                 // What its tools mark was learnt when it was fetched.
                 (marks, at) = (None, kept.next.as_deref().map(str::to_owned));
                 continue;

@@ -5,18 +5,13 @@
 //! of a jemalloc that nobody uses.
 
 use anyhow::Context as _;
-use tikv_jemalloc_ctl::{Access as _, AsName as _, background_thread, epoch, stats};
+use tikv_jemalloc_ctl::{Access as _, AsName as _, arenas, background_thread, epoch, stats};
 
 /// Time after which pages that nobody uses are given back, in milliseconds.
 const DECAY_MS: isize = 1_000;
 
-/// The decay of arenas yet to be made, and of all that there are.
-const DECAYS: [&[u8]; 4] = [
-    b"arenas.dirty_decay_ms\0",
-    b"arenas.muzzy_decay_ms\0",
-    b"arena.4096.dirty_decay_ms\0",
-    b"arena.4096.muzzy_decay_ms\0",
-];
+/// The kinds of pages that nobody uses.
+const PAGES: [&str; 2] = ["dirty", "muzzy"];
 
 /// Native memory, as the allocator counts it, in bytes. What wasmtime maps by itself (guests, code) is not in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -33,19 +28,39 @@ pub struct Figures {
 ///
 /// When this jemalloc cannot.
 pub fn configure() -> anyhow::Result<()> {
-    for name in DECAYS {
-        name.name().write(DECAY_MS).map_err(anyhow::Error::msg).context("cannot set the allocator's decay")?;
+    for pages in PAGES {
+        // Of arenas yet to be made.
+        let name = format!("arenas.{pages}_decay_ms\0");
+        name.as_bytes()
+            .name()
+            .write(DECAY_MS)
+            .map_err(anyhow::Error::msg)
+            .context("cannot set the allocator's decay")?;
     }
+    decay_all(DECAY_MS)?;
     background_thread::write(true).map_err(anyhow::Error::msg).context("cannot start the allocator's thread")
 }
 
 /// Gives back at once what nobody uses. Takes as long as that needs: up to 100 ms after much was freed.
-pub fn return_pages() {
-    for decay in [0, DECAY_MS] {
-        // A jemalloc that refuses this has refused `configure` as well.
-        let _ = b"arena.4096.dirty_decay_ms\0".name().write(decay);
-        let _ = b"arena.4096.muzzy_decay_ms\0".name().write(decay);
+///
+/// # Errors
+///
+/// When this jemalloc cannot.
+pub fn return_pages() -> anyhow::Result<()> {
+    // A decay of nothing is a purge.
+    decay_all(0)?;
+    decay_all(DECAY_MS)
+}
+
+/// Sets the decay of every arena, one by one: the number that stands for all of them is good for purging alone, which
+/// cannot be asked for without unsafe code.
+fn decay_all(ms: isize) -> anyhow::Result<()> {
+    let arenas = arenas::narenas::read().map_err(anyhow::Error::msg).context("the allocator has no arenas")?;
+    for (arena, pages) in (0..arenas).flat_map(|arena| PAGES.map(|pages| (arena, pages))) {
+        // An arena that nobody has used yet is not there, and says so.
+        let _ = format!("arena.{arena}.{pages}_decay_ms\0").as_bytes().name().write(ms);
     }
+    Ok(())
 }
 
 /// The figures of this moment.

@@ -180,7 +180,8 @@ impl Watchman {
         self.blind = blind;
         let native = self.of.meter.as_ref().and_then(|_| allocator::figures().ok());
         let pool = self.of.meter.as_ref().map_or(0, |_| (self.of.pool)());
-        self.pay(native.map_or(0, |native| native.resident) + pool);
+        let heap = native.map_or(0, |native| native.resident);
+        self.pay(heap.saturating_sub(paid_otherwise(&self.of.ledger.snapshot())) + pool);
         let snapshot = self.of.ledger.snapshot();
         let measured = measured.and_then(Result::ok);
         let limit = self.of.thresholds.maximum;
@@ -217,7 +218,9 @@ impl Watchman {
         let freed: u64 = gave.iter().map(|gave| gave.bytes).sum();
         if self.of.meter.is_some() && self.returned.is_none_or(|at| now - at >= RETURN_PAUSE) {
             self.returned = Some(now);
-            allocator::return_pages();
+            if let Err(error) = allocator::return_pages() {
+                tracing::warn!("no pages are given back: {error:#}");
+            }
         }
         if reading.level == Level::Maximum && freed < excess {
             // One a look: the next look sees what that was worth.
@@ -261,6 +264,15 @@ impl Watchman {
             tracing::info!(drift, books = reading.books, "the books hold again");
         }
     }
+}
+
+/// Accounts whose bytes lie in the host's heap. Not `copies`, which are mostly promised and not used.
+const IN_HEAP: [&str; 8] = ["requests", "replies", "queues", "sessions", "streams", "connections", "cache", "health"];
+
+/// Bytes of the heap that are paid for by those who use them.
+fn paid_otherwise(snapshot: &Snapshot) -> u64 {
+    let in_heap = snapshot.accounts.iter().filter(|account| IN_HEAP.contains(&&*account.name));
+    in_heap.map(|account| account.used).sum()
 }
 
 /// Who may hold what the books do not know of, the likeliest first.

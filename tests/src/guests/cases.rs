@@ -85,6 +85,7 @@ pub const ALL: &[Case] = &[
     list("huge-names", End::Stopped("copies")),
     list("endless-pages", End::Served),
     list("same-page", End::Broken),
+    list("circle", End::Served),
     list("no-such-page", End::Answered),
     // Names.
     made("long-name", lies::long_name, End::NotLoaded("64")),

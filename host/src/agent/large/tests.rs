@@ -18,7 +18,7 @@ fn the_furthest_beyond_its_reserve_goes_first_and_nobody_twice() {
         .iter()
         .zip([10, 30, 20])
         .map(|(clock, beyond)| {
-            let listed = large.enter(clock);
+            let listed = large.enter(clock, 1);
             listed.set(beyond);
             listed
         })

@@ -8,7 +8,7 @@ use crate::memory::Children;
 mod crowd;
 
 const PATIENCE: Duration = Duration::from_secs(2);
-const NEED: Need = Need { reserve: 10, copies: 1 };
+const NEED: Need = Need { reserve: 10, copies: 1, goes_on: false };
 
 /// A door with one line for each of these terms.
 fn door(guests: u64, instances: u32, terms: &[(u32, u32)]) -> (Ledger, Door, Vec<LineId>) {
@@ -76,7 +76,7 @@ async fn memory_is_waited_for_and_its_lack_is_named() {
     drop(running);
     drop(door.pass(line, NEED, PATIENCE).await.unwrap());
     let began = Instant::now();
-    let too_much = Need { reserve: 16, copies: 0 };
+    let too_much = Need { reserve: 16, copies: 0, goes_on: false };
     let Err(Closed::HostFull(_)) = door.pass(line, too_much, PATIENCE).await else { panic!("16 of 15") };
     assert_eq!(began.elapsed(), Duration::ZERO, "what can never fit is not waited for");
 }
@@ -113,7 +113,7 @@ async fn a_large_need_does_not_hold_up_small_ones() {
     let running = [door.pass(small, NEED, PATIENCE).await.unwrap(), door.pass(small, NEED, PATIENCE).await.unwrap()];
     let waiting = tokio::spawn({
         let door = door.clone();
-        async move { door.pass(large, Need { reserve: 30, copies: 1 }, PATIENCE).await }
+        async move { door.pass(large, Need { reserve: 30, copies: 1, goes_on: false }, PATIENCE).await }
     });
     tokio::task::yield_now().await;
     let began = Instant::now();

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::{Closed, Need, Ticket};
-use crate::memory::{Accounts, Ease, Level, Pressure, Relief};
+use crate::memory::{Accounts, Ease, Level, Pressure, Reading, Relief};
 
 /// Of instances, guest memory and copies, at most this part is kept for calls in places of their own: the rest is everybody's.
 const KEPT_PART: u32 = 2;
@@ -110,8 +110,8 @@ impl State {
         let (guests, copies) = (&accounts.guests, &accounts.copies);
         let (mut kept, mut own_instances) = (Need::default(), 0);
         let mut open = |terms: &Terms| {
-            let Need { reserve, copies: copied } = terms.first;
-            let all = Need { reserve: kept.reserve + reserve, copies: kept.copies + copied };
+            let Need { reserve, copies: copied, .. } = terms.first;
+            let all = Need { reserve: kept.reserve + reserve, copies: kept.copies + copied, ..kept };
             let fits = own_instances < instances / KEPT_PART
                 && all.reserve <= guests.ceiling() / u64::from(KEPT_PART)
                 && all.copies <= copies.ceiling() / u64::from(KEPT_PART);
@@ -149,10 +149,22 @@ impl State {
         (line.running, line.waiting.len())
     }
 
+    /// Why nothing new may even wait: memory is really at its end.
+    pub fn refuses(&self, need: Need) -> Option<Closed> {
+        let reading = self.pressure.reading();
+        let refused = reading.refusing && !need.goes_on;
+        refused.then(|| Closed::Pressure { cap: reading.limit, used: reading.used() })
+    }
+
+    pub fn busy(&self, line: LineId) -> Closed {
+        self.lines[line.0].busy()
+    }
+
     /// Whether a call that has just come need not wait for those that came before.
     pub fn may_go_at_once(&self, line: LineId) -> bool {
         let own = &self.lines[line.0];
-        let someone_could = || self.turns.iter().any(|line| self.lines[line.0].has_place());
+        let reading = self.pressure.reading();
+        let someone_could = || self.turns.iter().any(|line| self.lines[line.0].may_run(&reading));
         own.waiting.is_empty() && own.has_place() && (own.own == Own::Free || !someone_could())
     }
 
@@ -238,10 +250,23 @@ impl State {
                     }
                     return Some((line, waiter, taken));
                 }
-                Err(_) => waited_for |= overdue,
+                // What its own agent lacks, others cannot give by waiting.
+                Err(Closed::HostFull(_) | Closed::NoInstance { .. }) => waited_for |= overdue,
+                Err(_) => {}
             }
         }
         None
+    }
+
+    /// Whether what is free is left to somebody else: one before this line who has waited for long.
+    pub fn is_left_to_others(&self, line: LineId) -> bool {
+        let (now, own) = (Instant::now(), &self.lines[line.0]);
+        own.own != Own::Free
+            && self.turns.iter().filter(|other| **other != line).any(|other| {
+                let other = &self.lines[other.0];
+                let overdue = other.waiting.front().is_some_and(|front| front.overdue <= now);
+                overdue && other.has_place() && other.share() <= own.share()
+            })
     }
 
     /// Takes what a call needs, or nothing: its agent's own place if that is free, else what is shared.
@@ -250,7 +275,7 @@ impl State {
     ///
     /// What is missing.
     pub fn take(&mut self, line: LineId, need: Need) -> Result<Taken, Closed> {
-        self.bears(line)?;
+        self.bears(line, need)?;
         let Line { own, terms, .. } = &self.lines[line.0];
         let own = *own == Own::Free;
         if !own && self.instances == 0 {
@@ -259,13 +284,13 @@ impl State {
         }
         let kept = if own { terms.first } else { Need::default() };
         let lend = |pot: &Pot, need: u64, kept: u64| {
-            let own = self.lend(&pot.all, need.min(kept))?;
-            Ok([own, self.lend(&pot.shared, need.saturating_sub(kept))?])
+            let from_own = self.lend(&pot.all, need.min(kept), own)?;
+            Ok([from_own, self.lend(&pot.shared, need.saturating_sub(kept), own)?])
         };
         let reserve = lend(&self.guests, need.reserve, kept.reserve)?;
         // All of one account, as it is split and handed on: every call of an agent is granted as many.
         let copies = if own { &self.copies.all } else { &self.copies.shared };
-        let copies = self.lend(copies, need.copies)?;
+        let copies = self.lend(copies, need.copies, own)?;
         let line = &mut self.lines[line.0];
         line.running += 1;
         line.held += need.reserve;
@@ -277,30 +302,27 @@ impl State {
         Ok(Taken { reserve, copies, own })
     }
 
-    /// Whether memory use allows this line one call more.
-    fn bears(&self, line: LineId) -> Result<(), Closed> {
+    /// Whether memory use allows this line one call more; a read that goes on is none.
+    fn bears(&self, line: LineId, need: Need) -> Result<(), Closed> {
         let own = &self.lines[line.0];
         if !own.has_place() {
             return Err(own.busy());
         }
+        if need.goes_on {
+            return Ok(());
+        }
         let reading = self.pressure.reading();
-        let may = match reading.level {
-            _ if reading.refusing => 0,
-            Level::Normal | Level::Warning => own.terms.concurrency,
-            Level::Critical => (own.terms.concurrency / CRITICAL_PART).max(1),
-            Level::Maximum if own.own == Own::Free => u32::MAX,
-            Level::Maximum => 0,
-        };
-        if own.running < may {
+        if own.may_run(&reading) {
             return Ok(());
         }
         Err(Closed::Pressure { cap: reading.limit, used: reading.used() })
     }
 
-    /// Charges an account. Asks those who can do without before it gives up.
-    fn lend(&self, account: &Account, bytes: u64) -> Result<Charge, Closed> {
+    /// Charges an account. For a place of its own, those who can do without are asked before it gives up; whoever shares
+    /// looks again a hundred times a second, and must not have everybody's code loaded anew each time.
+    fn lend(&self, account: &Account, bytes: u64, own: bool) -> Result<Charge, Closed> {
         let charged = account.charge(bytes).or_else(|refusal| {
-            let others_can_help = refusal.is_by_root() && refusal.kind == RefusalKind::FullNow;
+            let others_can_help = own && refusal.is_by_root() && refusal.kind == RefusalKind::FullNow;
             if !others_can_help || self.relief.ask(bytes, ..=Ease::Code).is_empty() {
                 return Err(refusal);
             }
@@ -319,6 +341,18 @@ impl Pot {
 }
 
 impl Line {
+    /// Whether it may run one call more while memory stands like this.
+    fn may_run(&self, reading: &Reading) -> bool {
+        let may = match reading.level {
+            _ if reading.refusing => 0,
+            Level::Normal | Level::Warning => self.terms.concurrency,
+            Level::Critical => (self.terms.concurrency / CRITICAL_PART).max(1),
+            Level::Maximum if self.own == Own::Free => self.terms.concurrency,
+            Level::Maximum => 0,
+        };
+        self.running < may.min(self.terms.concurrency)
+    }
+
     fn has_place(&self) -> bool {
         self.running < self.terms.concurrency
     }

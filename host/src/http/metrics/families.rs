@@ -134,6 +134,7 @@ impl Told {
     fn with(mut self, other: Self) -> Self {
         self.running += other.running;
         self.waiting += other.waiting;
+        self.figures.memory_peak = self.figures.memory_peak.max(other.figures.memory_peak);
         self.figures.waited.merge(&other.figures.waited);
         for (limit, count) in other.figures.refused {
             *self.figures.refused.entry(limit).or_default() += count;

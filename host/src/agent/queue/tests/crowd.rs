@@ -80,7 +80,7 @@ async fn a_large_need_comes_to_its_turn() {
     let (_calls, passed) = flood(&door, small, NEED, 50, Duration::from_millis(10));
     tokio::time::sleep(Duration::from_millis(1)).await;
     let began = Instant::now();
-    door.pass(large, Need { reserve: 80, copies: 1 }, PATIENCE).await.expect("it is waited for");
+    door.pass(large, Need { reserve: 80, copies: 1, goes_on: false }, PATIENCE).await.expect("it is waited for");
     let waited = began.elapsed();
     assert!(waited <= PATIENCE / 2 + Duration::from_millis(30), "it waited {waited:?}");
     assert!(passed.load(Relaxed) > 100, "the others were not held up before");
@@ -140,7 +140,7 @@ async fn random_crowds_are_served_to_the_last_and_nothing_is_lent_twice() {
         let mut random = Random(seed);
         let terms: Vec<Terms> = (0..2 + random.below(5))
             .map(|_| {
-                let first = Need { reserve: 1 + random.below(20), copies: 1 + random.below(9) };
+                let first = Need { reserve: 1 + random.below(20), copies: 1 + random.below(9), goes_on: false };
                 let (concurrency, weight) = (1 + random.below(8) as u32, 1 + random.below(4) as u32);
                 Terms { concurrency, waiting_max: 1_000, weight, first }
             })
