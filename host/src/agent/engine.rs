@@ -33,7 +33,6 @@ const TABLES_MAX: u32 = 8;
 /// Memory a free slot keeps, so that the next call does not have to fault it in again.
 const MEMORY_RESIDENT_BYTES: usize = 256 << 10;
 const TABLE_RESIDENT_BYTES: usize = 64 << 10;
-const STACK_RESIDENT_BYTES: usize = 32 << 10;
 const WARM_SLOTS_MAX: u32 = 64;
 
 /// Slots that may wait to be cleaned together. More than one would leave the memory of ended calls resident after the books
@@ -93,13 +92,10 @@ pub(super) fn for_running(pool: Pool) -> anyhow::Result<(Engine, Lateness)> {
         .table_elements(TABLE_ELEMENTS_MAX)
         .linear_memory_keep_resident(MEMORY_RESIDENT_BYTES)
         .table_keep_resident(TABLE_RESIDENT_BYTES)
-        .async_stack_keep_resident(STACK_RESIDENT_BYTES)
         .max_unused_warm_slots(WARM_SLOTS_MAX)
         .decommit_batch_size(DECOMMIT_BATCH)
         .pagemap_scan(Enabled::Auto);
     let mut config = common();
-    // Else what a call has once touched of its stack stays with the slot: half a mebibyte for each that ever recursed.
-    config.async_stack_zeroing(true);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(allocation));
     let engine = Engine::new(&config).map_err(anyhow::Error::from).with_context(|| {
         format!(
