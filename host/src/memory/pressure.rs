@@ -38,6 +38,8 @@ pub struct Reading {
     pub measured: Option<Measured>,
     /// What the ledger has lent or set aside, in bytes.
     pub books: u64,
+    /// The most of that at this look and the one before: what was given back in between, the kernel may still count.
+    pub books_lately: u64,
     /// Bytes at which nothing new begins: `pressure.maximum`.
     pub limit: u64,
     /// Native memory, as the allocator counts it.
@@ -54,7 +56,7 @@ impl Reading {
 
     /// Bytes in use that no account has lent.
     pub fn drift(&self) -> u64 {
-        self.measured.map_or(0, |measured| measured.used.saturating_sub(self.books))
+        self.measured.map_or(0, |measured| measured.used.saturating_sub(self.books.max(self.books_lately)))
     }
 
     /// Bytes that are lent and not in use.
@@ -144,13 +146,15 @@ struct Watchman {
     blind: bool,
     /// What nobody could be asked for before it was there: it follows what is measured.
     native: Charge,
+    /// What was lent at the last look.
+    books_before: u64,
 }
 
 impl Watchman {
     fn new(of: Lookout) -> Self {
         let ladder = Ladder::new(of.thresholds, of.memory);
         let native = of.native.empty();
-        Self { of, ladder, said: None, returned: None, drifting: false, blind: false, native }
+        Self { of, ladder, said: None, returned: None, drifting: false, blind: false, native, books_before: 0 }
     }
 
     /// One look, and what follows from it.
@@ -158,6 +162,8 @@ impl Watchman {
         let (mut reading, snapshot) = self.read();
         let changed = self.ladder.step(self.standing(&reading, &snapshot));
         reading.level = self.ladder.level();
+        reading.books_lately = reading.books.max(self.books_before);
+        self.books_before = reading.books;
         reading.refusing = reading.measured.is_some_and(|measured| measured.used >= self.of.thresholds.maximum);
         // Before anybody is asked: what is done now must not be undone by what begins meanwhile.
         self.of.pressure.publish(reading);
