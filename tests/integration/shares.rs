@@ -11,6 +11,9 @@ use crate::access::tokens;
 const MANIFEST: &str = "http: { in_flight: 8 }\ntransports: { streams: 8, sessions: 8 }\n\
                         agents: { everything: { component: '{agents}/everything.wasm', concurrency: 16, deadline: 60s } }";
 
+/// Guest memory that a call is granted before it starts: its reserve and its stack.
+const CALL_BYTES: u64 = (2 << 20) + (512 << 10);
+
 struct Callers {
     host: TestHost,
     /// Each with what it may take.
@@ -51,7 +54,7 @@ async fn requests_in_flight() {
                 tokio::spawn(async move { client.request("tools/call", sleep()).await.status })
             })
             .collect();
-        assert!(eventually(|| host.used("guests") >= cap * (2 << 20)), "{cap} run");
+        assert!(eventually(|| host.used("guests") >= cap * CALL_BYTES), "{cap} run");
         assert_full(&client.call("echo", json!({})).await, "in-flight", *cap);
         if *cap < 8 {
             let (other, _) = &each[2];
