@@ -57,7 +57,7 @@ pub use compile_child::{ChildLimits, Optimise, compile_child};
 pub use engine::LATENESS;
 pub use failure::{Failure, Limit, LimitName, Unit};
 pub use read::{CHUNK_BYTES_MAX, Plan, Read, Use};
-pub use roster::{Agents, Terms, precompile};
+pub use roster::{Agents, Terms, first_bytes, precompile, without_own_place};
 pub use stats::{BYTES as MEMORY_CLASSES, Classes, Figures, Function, SECONDS as TIME_CLASSES};
 pub use watch::WatchError;
 
@@ -101,6 +101,8 @@ pub struct Agent {
     line: LineId,
     /// Pays for guest memory beyond the reserves.
     growth: Account,
+    /// Pays for what it asks of a client, once the call has ended.
+    asked: Account,
     /// Those of all agents that have grown beyond theirs.
     large: Large,
     /// Whom growth asks for room.

@@ -16,6 +16,7 @@ mod relief;
 use stockade_ledger::{Account, Ledger, Refusal, Spec};
 
 pub use ladder::{Level, Thresholds};
+pub(crate) use measure::read as read_kernel_file;
 pub use measure::{Child, Children, ControlGroup, Measured, Meter};
 pub use pressure::{Lookout, Pressure, Reading, Watch};
 pub use relief::{Ease, Relief, Relieved};

@@ -316,6 +316,7 @@ async fn while_a_person_thinks_the_agent_serves_others() {
     let session = asked_all(&client).await;
     let (mut events, asked) = question(&session, 1, GREETER).await;
     assert_eq!(host.used("guests"), 0, "a question holds no instance");
+    assert_eq!(host.used("copies"), host.used("copies/shared"), "nor does it take its agent's own place");
     assert!(host.used("copies") < 16 << 10, "and little more than its own text: {}", host.used("copies"));
     for answer in [client.call("echo", json!({})).await, session.call(2, "echo", json!({})).await] {
         assert_eq!((answer.status, answer.text()), (200, "{}"), "{}", answer.body);

@@ -15,7 +15,7 @@ use super::failure::{
 };
 use super::live::{Live, Recipe, Thread};
 use super::outcome::Scene;
-use super::queue::Need;
+use super::queue::{Closed, Need};
 use super::stats::Cost;
 use super::{Agent, Caller, Charged};
 
@@ -211,8 +211,15 @@ impl Agent {
             // Who asks may wait for a person: no longer than it must, it holds what it might have copied.
             let held = asked.requests.iter().map(|(key, it)| key.len() + length(it)).sum::<usize>() + state;
             let held = (held as u64 + QUESTIONS_BYTES).min(charge.bytes());
-            charge.shrink(charge.bytes() - held);
-            return Failure::Asks(Box::new(Charged { value: asked, charge }));
+            if charge.account().name() == self.asked.name() {
+                charge.shrink(charge.bytes() - held);
+                return Failure::Asks(Box::new(Charged { value: asked, charge }));
+            }
+            // Nor does it stay in the place that its agent has for the next call.
+            return match self.asked.charge(held) {
+                Ok(charge) => Failure::Asks(Box::new(Charged { value: asked, charge })),
+                Err(refusal) => self.refused(self.scene().closed(&Closed::HostFull(refusal))),
+            };
         };
         self.broke(too_much)
     }

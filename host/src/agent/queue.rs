@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::memory::Accounts;
-pub(super) use turns::{LineId, Terms};
+pub(super) use turns::{LineId, Terms, own_places};
 use turns::{State, Waiter};
 
 /// Bytes a waiting call takes in the queue.
@@ -95,6 +95,11 @@ impl Door {
     /// Pays for growth: guest memory that is kept for nobody's first call.
     pub fn shared(&self) -> Account {
         self.lock().shared().clone()
+    }
+
+    /// Pays for copies that outlive their call: they must not take the place of the next one.
+    pub fn shared_copies(&self) -> Account {
+        self.lock().shared_copies().clone()
     }
 
     /// Whether one call of this line has a place of its own, and never waits for the calls of others.

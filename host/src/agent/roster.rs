@@ -13,12 +13,12 @@ use super::changes::{Changes, Kinds};
 use super::engine::{GUEST_STACK_BYTES, Lateness, MEMORY_RESERVATION_BYTES, Pool};
 use super::large::Large;
 use super::quarantine::Quarantine;
-use super::queue::{Door, LineId, Need, Terms as LineTerms};
+use super::queue::{Door, LineId, Need, Terms as LineTerms, own_places};
 use super::shelf::{LoadError, Loaded, Shelf};
 use super::stats::{Classes, Stats};
 use super::{Agent, Caller, Failure, Offer, RESERVE_BYTES_DEFAULT, Standing};
 use crate::manifest::{AgentName, AgentSpec, CompileLimits};
-use crate::memory::{Accounts, Ease};
+use crate::memory::{Accounts, Ease, percent, share};
 use crate::registry::Registry;
 
 /// Instances the pool holds at most, whatever the caps would allow: each takes 4 GiB of address space.
@@ -75,7 +75,7 @@ impl Agents {
         register(accounts, &shelf, &large);
         let terms: Vec<LineTerms> = registry.entries().map(|entry| terms_of(&entry.spec)).collect();
         let (door, lines) = Door::new(accounts, pool.instances, &terms);
-        let growth = door.shared();
+        let (growth, asked) = (door.shared(), door.shared_copies());
         let changes = Changes::default();
         let agent = |(entry, line): (&Arc<crate::registry::Entry>, LineId)| {
             // Nobody takes more than half of what guests may have beyond the reserves.
@@ -89,6 +89,7 @@ impl Agents {
                 door: door.clone(),
                 line,
                 growth: growth.child(own),
+                asked: asked.clone(),
                 large: large.clone(),
                 relief: accounts.relief.clone(),
                 replies: accounts.replies.clone(),
@@ -247,6 +248,21 @@ fn register(accounts: &Accounts, shelf: &Arc<Shelf>, large: &Large) {
     accounts.relief.register("code", Ease::Code, relieve);
     let large = large.clone();
     accounts.relief.register("calls", Ease::Running, move |_| large.stop_largest());
+}
+
+/// The agents whose calls have no place of their own, in a process that may use so many bytes.
+pub fn without_own_place(registry: &Registry, memory: u64) -> Vec<AgentName> {
+    let (guests, copies) = (share(memory, percent::GUESTS), share(memory, percent::COPIES));
+    let terms: Vec<LineTerms> = registry.entries().map(|entry| terms_of(&entry.spec)).collect();
+    let all = Need { reserve: guests, copies, goes_on: false };
+    let owned = own_places(&terms, all, pool(registry, guests).instances);
+    registry.entries().zip(owned).filter(|(_, owned)| !owned).map(|(entry, _)| entry.name.clone()).collect()
+}
+
+/// What a call of this agent takes when it begins: guest memory with its stack, and copies.
+pub fn first_bytes(spec: &AgentSpec) -> u64 {
+    let Need { reserve, copies, .. } = terms_of(spec).first;
+    reserve + copies
 }
 
 fn terms_of(spec: &AgentSpec) -> LineTerms {

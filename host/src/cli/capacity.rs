@@ -2,18 +2,12 @@
 
 use std::fmt::Write;
 
-use crate::manifest::{AgentSpec, Manifest, size};
+use crate::agent;
+use crate::http::CONNECTION_BYTES;
+use crate::manifest::{AgentName, AgentSpec, Manifest, size};
+use crate::mcp::SESSION_BYTES;
 use crate::memory::{HEALTH_FLOOR_BYTES, NATIVE_GROWTH_BYTES, REQUESTS_FLOOR_BYTES, percent, share};
-
-/// What a call is granted unless its manifest or component asks for more (design, Memory 3).
-const RESERVE_BYTES: u64 = 2 << 20;
-
-/// The stack of a call.
-const STACK_BYTES: u64 = 512 << 10;
-
-/// Bytes of an open connection and of a session.
-const CONNECTION_BYTES: u64 = 13 << 10;
-const SESSION_BYTES: u64 = 768;
+use crate::registry::Registry;
 
 /// Sizes of `memory` that a suggestion is made for.
 const SIZES: [u64; 3] = [256 << 20, 512 << 20, 1 << 30];
@@ -30,11 +24,6 @@ impl Demand {
     fn share(&self) -> f64 {
         if self.worst == 0 { f64::INFINITY } else { self.ceiling as f64 / self.worst as f64 }
     }
-}
-
-/// What a call takes of guest memory when it begins: its reserve and its stack.
-fn reserve(spec: &AgentSpec) -> u64 {
-    spec.reserve.unwrap_or(RESERVE_BYTES).min(spec.memory) + STACK_BYTES
 }
 
 /// A sum over all agents.
@@ -56,25 +45,9 @@ fn demands(manifest: &Manifest) -> [Demand; 5] {
     ]
 }
 
-/// Whether one call of each agent fits beside all the others, and which do not.
-pub(super) fn without_own_place(manifest: &Manifest) -> Vec<&str> {
-    let half = |percent| share(manifest.memory, percent) / 2;
-    let (mut reserves, mut copies) = (0, 0);
-    let mut left_out = Vec::new();
-    for (name, spec) in &manifest.agents {
-        let (reserve, copied) = (reserves + reserve(spec), copies + spec.copies);
-        if reserve > half(percent::GUESTS) || copied > half(percent::COPIES) {
-            left_out.push(name.as_str());
-        } else {
-            (reserves, copies) = (reserve, copied);
-        }
-    }
-    left_out
-}
-
 /// Writes the answer to "would these caps fit?".
 pub(super) fn write(out: &mut String, manifest: &Manifest) -> std::fmt::Result {
-    let guaranteed = sum(manifest, |spec| reserve(spec) + spec.copies);
+    let guaranteed = sum(manifest, agent::first_bytes);
     let floors = NATIVE_GROWTH_BYTES + REQUESTS_FLOOR_BYTES + HEALTH_FLOOR_BYTES;
     writeln!(
         out,
@@ -82,7 +55,9 @@ pub(super) fn write(out: &mut String, manifest: &Manifest) -> std::fmt::Result {
         size::round(guaranteed),
         size::round(floors)
     )?;
-    match &without_own_place(manifest)[..] {
+    let left_out = agent::without_own_place(&Registry::from_manifest(manifest), manifest.memory);
+    let left_out: Vec<&str> = left_out.iter().map(AgentName::as_str).collect();
+    match &left_out[..] {
         [] => writeln!(out, "            whatever others do, one call of each agent finds a place")?,
         left_out => writeln!(
             out,

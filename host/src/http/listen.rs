@@ -32,7 +32,7 @@ const SPARE_CONNECTIONS: usize = 16;
 const SPARE_HEADER_WAIT: Duration = Duration::from_secs(2);
 
 /// Bytes of an open connection: its task, hyper's buffers and the socket. Measured: 12.6 KiB idle.
-const CONNECTION_BYTES: u64 = 13 << 10;
+pub const CONNECTION_BYTES: u64 = 13 << 10;
 
 /// Polls in a row of a connection that wakes itself.
 const POLLS_MAX: u32 = 8;

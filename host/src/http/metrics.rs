@@ -14,6 +14,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use prometheus_client::encoding::prometheus_text;
 use prometheus_client::registry::Registry;
+use stockade_ledger::Account;
 
 use super::App;
 use super::reply::closing;
@@ -27,13 +28,20 @@ const AGENTS_MAX: usize = 200;
 /// Bytes of one answer: that many agents, each with every function and a few ways to end.
 const ANSWER_BYTES_MAX: u64 = 8 << 20;
 
+/// The same when memory is at its end: some tens of agents, a quarter of what is kept for health.
+const ANSWER_BYTES_AT_WORST_MAX: u64 = 256 << 10;
+
 /// Answers an operator, or whoever watches the host for one.
 pub async fn metrics(State(desk): State<Desk>, request: Request) -> Response {
     if let Err(refused) = observer(&desk, &request.into_parts().0) {
         return *refused;
     }
     let app = &desk.app;
-    match write(app) {
+    let settings = &app.settings;
+    // When nothing is left for replies, a short answer may still come from what is kept for health.
+    let written = write(app, &settings.replies, ANSWER_BYTES_MAX)
+        .or_else(|_| write(app, &settings.health, ANSWER_BYTES_AT_WORST_MAX));
+    match written {
         Ok(body) => {
             let mut response = Response::new(body.into_bytes().into());
             let headers = response.headers_mut();
@@ -49,10 +57,10 @@ pub async fn metrics(State(desk): State<Desk>, request: Request) -> Response {
     }
 }
 
-fn write(app: &Arc<App>) -> Result<Buffer, Option<Overflow>> {
+fn write(app: &Arc<App>, account: &Account, bytes_max: u64) -> Result<Buffer, Option<Overflow>> {
     let mut registry = Registry::with_prefix("stockade");
     registry.register_collector(Box::new(families::Host(app.clone())));
-    let mut text = Text { buffer: Buffer::new(&app.settings.replies, ANSWER_BYTES_MAX), overflow: None };
+    let mut text = Text { buffer: Buffer::new(account, bytes_max), overflow: None };
     match prometheus_text::encode(&mut text, &registry) {
         Ok(()) => Ok(text.buffer),
         Err(fmt::Error) => Err(text.overflow),

@@ -40,6 +40,8 @@ struct Row<'a> {
     /// How long it still rests.
     #[serde(skip_serializing_if = "Option::is_none")]
     rests_ms: Option<u64>,
+    /// Whether one of its calls always has a place, whatever other agents do.
+    own_place: bool,
     calls: u64,
     stopped: BTreeMap<LimitName, u64>,
     refused: BTreeMap<LimitName, u64>,
@@ -161,6 +163,7 @@ fn row(agent: &Agent) -> Row<'_> {
         standing,
         reason,
         rests_ms: rests.map(milliseconds),
+        own_place: agent.has_own_place(),
         calls: figures.calls,
         stopped: figures.stopped,
         refused: figures.refused,

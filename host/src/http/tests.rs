@@ -252,6 +252,22 @@ async fn when_memory_is_at_its_end_nothing_new_begins_and_health_says_so() {
 }
 
 #[tokio::test]
+async fn operators_see_figures_when_nothing_is_left_for_replies() {
+    let host = Host::start(LIMITS).await;
+    let held = host.accounts.replies.charge(host.accounts.replies.free()).unwrap();
+    for path in ["/metrics", "/healthz"] {
+        let head = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        let answer = exchange(host.admin, &head).await;
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("replies"), "{path}: {answer}");
+    }
+    let all = host.accounts.health.charge(host.accounts.health.free()).unwrap();
+    let word = exchange(host.public, "GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
+    assert!(word.ends_with(r#"{"status":"healthy"}"#), "it lies ready: {word}");
+    drop((held, all));
+    host.stop().await;
+}
+
+#[tokio::test]
 async fn a_connection_nobody_can_pay_for_is_one_too_many() {
     let host = Host::start(LIMITS).await;
     let connections = &host.accounts.connections;

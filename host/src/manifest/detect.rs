@@ -5,15 +5,10 @@
 //! cannot be read is no limit.
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
 use super::size;
-use crate::memory::ControlGroup;
-
-/// Bytes read of a file in `/proc` or `/sys`.
-const KERNEL_FILE_BYTES_MAX: u64 = 64 << 10;
+use crate::memory::{ControlGroup, read_kernel_file};
 
 /// A control group of version 1 that has no limit says more than this.
 const UNLIMITED: u64 = 1 << 60;
@@ -109,8 +104,6 @@ impl Surroundings {
     }
 
     fn read(&self, file: &Path) -> Option<String> {
-        let mut text = String::new();
-        File::open(self.root.join(file)).ok()?.take(KERNEL_FILE_BYTES_MAX).read_to_string(&mut text).ok()?;
-        Some(text)
+        read_kernel_file(&self.root.join(file))
     }
 }

@@ -163,7 +163,8 @@ fn after<'a>(text: &'a str, key: &str, colon: char) -> Option<&'a str> {
     found.map(str::trim)
 }
 
-fn read(file: &Path) -> Option<String> {
+/// A small file of the kernel's; none when it cannot be read.
+pub(crate) fn read(file: &Path) -> Option<String> {
     let mut text = String::new();
     File::open(file).ok()?.take(KERNEL_FILE_BYTES_MAX).read_to_string(&mut text).ok()?;
     Some(text)

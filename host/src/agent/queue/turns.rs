@@ -104,24 +104,20 @@ pub(super) struct Taken {
 }
 
 impl State {
-    /// Lines for agents of these terms, in their order. The first ones get places of their own, as far as these take no
-    /// more than half.
+    /// Lines for agents of these terms, in their order.
     pub fn new(accounts: &Accounts, instances: u32, terms: &[Terms]) -> Self {
         let (guests, copies) = (&accounts.guests, &accounts.copies);
+        let all = Need { reserve: guests.ceiling(), copies: copies.ceiling(), goes_on: false };
         let (mut kept, mut own_instances) = (Need::default(), 0);
-        let mut open = |terms: &Terms| {
-            let Need { reserve, copies: copied, .. } = terms.first;
-            let all = Need { reserve: kept.reserve + reserve, copies: kept.copies + copied, ..kept };
-            let fits = own_instances < instances / KEPT_PART
-                && all.reserve <= guests.ceiling() / u64::from(KEPT_PART)
-                && all.copies <= copies.ceiling() / u64::from(KEPT_PART);
-            if fits {
-                (kept, own_instances) = (all, own_instances + 1);
+        let mut open = |(terms, has_own): (&Terms, bool)| {
+            if has_own {
+                kept = sum(kept, terms.first);
+                own_instances += 1;
             }
-            let own = if fits { Own::Free } else { Own::None };
+            let own = if has_own { Own::Free } else { Own::None };
             Line { terms: *terms, own, running: 0, held: 0, waiting: VecDeque::new() }
         };
-        let lines = terms.iter().map(&mut open).collect();
+        let lines = terms.iter().zip(own_places(terms, all, instances)).map(&mut open).collect();
         Self {
             guests: Pot::new(guests, kept.reserve),
             copies: Pot::new(copies, kept.copies),
@@ -138,6 +134,11 @@ impl State {
     /// Pays for guest memory that is nobody's own.
     pub fn shared(&self) -> &Account {
         &self.guests.shared
+    }
+
+    /// Pays for copies that are nobody's own.
+    pub fn shared_copies(&self) -> &Account {
+        &self.copies.shared
     }
 
     pub fn has_own(&self, line: LineId) -> bool {
@@ -330,6 +331,29 @@ impl State {
         });
         charged.map_err(Closed::HostFull)
     }
+}
+
+/// Which agents of these terms get a place of their own: the first ones, as far as these take no more than half of what
+/// there is. Instances are no matter where there is one for every call that may run.
+pub(in crate::agent) fn own_places(terms: &[Terms], all: Need, instances: u32) -> Vec<bool> {
+    let calls: u64 = terms.iter().map(|terms| u64::from(terms.concurrency)).sum();
+    let instances = if calls <= u64::from(instances) { instances } else { instances / KEPT_PART };
+    let (mut kept, mut owned) = (Need::default(), 0);
+    let mut has_own = |terms: &Terms| {
+        let with = sum(kept, terms.first);
+        let fits = owned < instances
+            && with.reserve <= all.reserve / u64::from(KEPT_PART)
+            && with.copies <= all.copies / u64::from(KEPT_PART);
+        if fits {
+            (kept, owned) = (with, owned + 1);
+        }
+        fits
+    };
+    terms.iter().map(&mut has_own).collect()
+}
+
+fn sum(a: Need, b: Need) -> Need {
+    Need { reserve: a.reserve + b.reserve, copies: a.copies + b.copies, goes_on: false }
 }
 
 impl Pot {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
@@ -86,7 +86,7 @@ fn accounts(out: &mut Out<'_>, app: &App) -> fmt::Result {
     out.bytes("account_limit", "Bytes that may be lent", each(|account| account.ceiling))?;
     out.bytes("account_floor", "Bytes that can always be lent", each(|account| account.floor))?;
     out.bytes("account_peak", "The most that was lent", each(|account| account.peak))?;
-    out.counters("account_refusals", "Requests that were refused", each(|account| account.refusals))
+    out.counters("account_refusals", "Requests that were refused", None, each(|account| account.refusals))
 }
 
 fn clients(out: &mut Out<'_>, app: &App) -> fmt::Result {
@@ -100,11 +100,11 @@ fn clients(out: &mut Out<'_>, app: &App) -> fmt::Result {
     out.gauges("results_kept", "Results kept for whoever asks next", None, plain(kept.entries as u64))?;
     let lookups =
         [("hit", kept.hits), ("miss", kept.misses)].map(|(outcome, count)| (label("outcome", outcome), count));
-    out.counters("results_asked", "Questions that a kept result might have answered", lookups)?;
+    out.counters("results_asked", "Questions that a kept result might have answered", None, lookups)?;
     let [received, sent] = app.traffic.bytes();
     let directions = [("received", received), ("sent", sent)];
     let directions = directions.map(|(direction, bytes)| (label("direction", direction), bytes));
-    out.counters_of("traffic", "Bytes of all connections", Some(&Unit::Bytes), directions)
+    out.counters("traffic", "Bytes of all connections", Some(&Unit::Bytes), directions)
 }
 
 /// What an agent has to tell, or all those without labels of their own.
@@ -114,6 +114,8 @@ struct Told {
     figures: Figures,
     running: u64,
     waiting: u64,
+    /// Agents that are loaded and do not rest, of those this tells of.
+    ready: u64,
 }
 
 impl Told {
@@ -121,12 +123,18 @@ impl Told {
         let version = agent.offer().map_or_else(|_| "".into(), |offer| offer.version.clone());
         let (running, waiting) = agent.crowd();
         let (running, waiting) = (running.into(), waiting as u64);
-        Self { name: agent.name().into(), version, figures: agent.figures(), running, waiting }
+        let ready = u64::from(agent.offer().is_ok() && agent.rests().is_none());
+        Self { name: agent.name().into(), version, figures: agent.figures(), running, waiting, ready }
     }
 
     fn all(app: &App) -> Vec<Self> {
-        let mut told: Vec<Self> = app.agents.all().take(AGENTS_MAX).map(|agent| Self::of(agent)).collect();
-        let others = app.agents.all().skip(AGENTS_MAX).map(|agent| Self::of(agent)).reduce(Self::with);
+        Self::bounded(app.agents.all().map(|agent| Self::of(agent)))
+    }
+
+    /// The first ones as they are, and all others as one.
+    fn bounded(mut agents: impl Iterator<Item = Self>) -> Vec<Self> {
+        let mut told: Vec<Self> = agents.by_ref().take(AGENTS_MAX).collect();
+        let others = agents.reduce(Self::with);
         told.extend(others.map(|others| Self { name: "_OTHER".into(), version: "".into(), ..others }));
         told
     }
@@ -134,6 +142,7 @@ impl Told {
     fn with(mut self, other: Self) -> Self {
         self.running += other.running;
         self.waiting += other.waiting;
+        self.ready += other.ready;
         self.figures.memory_peak = self.figures.memory_peak.max(other.figures.memory_peak);
         self.figures.waited.merge(&other.figures.waited);
         for (limit, count) in other.figures.refused {
@@ -166,6 +175,7 @@ impl Told {
 fn agents(out: &mut Out<'_>, app: &App) -> fmt::Result {
     let told = Told::all(app);
     let plain = |figure: fn(&Told) -> u64| told.iter().map(move |told| (told.labels(), figure(told)));
+    out.gauges("agent_ready", "Whether it is loaded and does not rest", None, plain(|told| told.ready))?;
     out.gauges("agent_instances", "Instances that live", None, plain(|told| told.running))?;
     out.gauges("agent_waiting", "Calls that wait for their turn", None, plain(|told| told.waiting))?;
     out.bytes("agent_memory_peak", "The most guest memory one call has held", plain(|told| told.figures.memory_peak))?;
@@ -176,7 +186,7 @@ fn agents(out: &mut Out<'_>, app: &App) -> fmt::Result {
         };
         outcomes.into_iter().map(row)
     });
-    out.counters("agent_calls", "Calls that ran, by how they ended", outcomes)?;
+    out.counters("agent_calls", "Calls that ran, by how they ended", None, outcomes)?;
     let refused = told.iter().flat_map(|told| {
         let [agent, version] = told.labels();
         let row = move |(limit, count): (&crate::agent::LimitName, &u64)| {
@@ -184,7 +194,7 @@ fn agents(out: &mut Out<'_>, app: &App) -> fmt::Result {
         };
         told.figures.refused.iter().map(row)
     });
-    out.counters("agent_refused", "Calls that were refused before they ran", refused)?;
+    out.counters("agent_refused", "Calls that were refused before they ran", None, refused)?;
     let walls: Vec<_> = told.iter().flat_map(|told| told.functions(|function| function.wall)).collect();
     out.classes("agent_call_duration", "Wall clock of calls", &Unit::Seconds, &walls, &TIME_CLASSES)?;
     let memories: Vec<_> = told.iter().flat_map(|told| told.functions(|function| function.memory)).collect();
@@ -213,30 +223,30 @@ impl Out<'_> {
         unit: Option<&Unit>,
         rows: impl IntoIterator<Item = (S, u64)>,
     ) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, unit, MetricType::Gauge)?;
-        rows.into_iter().try_for_each(|(labels, value)| family.encode_family(&labels)?.encode_gauge(&value))
+        self.family((name, help, unit), MetricType::Gauge, rows, |row, value| row.encode_gauge(&value))
     }
 
     fn counters<S: EncodeLabelSet>(
         &mut self,
         name: &str,
         help: &str,
-        rows: impl IntoIterator<Item = (S, u64)>,
-    ) -> fmt::Result {
-        self.counters_of(name, help, None, rows)
-    }
-
-    fn counters_of<S: EncodeLabelSet>(
-        &mut self,
-        name: &str,
-        help: &str,
         unit: Option<&Unit>,
         rows: impl IntoIterator<Item = (S, u64)>,
     ) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, unit, MetricType::Counter)?;
-        rows.into_iter().try_for_each(|(labels, value)| {
-            family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&value, None)
+        self.family((name, help, unit), MetricType::Counter, rows, |row, value| {
+            row.encode_counter::<NoLabelSet, _, u64>(&value, None)
         })
+    }
+
+    fn family<S: EncodeLabelSet>(
+        &mut self,
+        (name, help, unit): (&str, &str, Option<&Unit>),
+        of: MetricType,
+        rows: impl IntoIterator<Item = (S, u64)>,
+        write: fn(&mut MetricEncoder<'_>, u64) -> fmt::Result,
+    ) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, unit, of)?;
+        rows.into_iter().try_for_each(|(labels, value)| write(&mut family.encode_family(&labels)?, value))
     }
 
     fn classes<S: EncodeLabelSet, const N: usize>(
@@ -255,3 +265,6 @@ impl Out<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

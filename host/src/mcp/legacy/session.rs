@@ -25,7 +25,7 @@ use crate::memory::{Ease, Relief};
 pub use entered::{Entered, NotRun, OpenStream};
 
 /// Bytes of one session: its entry in the table, and what it points to.
-const SESSION_BYTES: u64 = 768;
+pub const SESSION_BYTES: u64 = 768;
 
 /// How often idle sessions are looked at, at least and at most.
 const LOOK_MIN: Duration = Duration::from_millis(100);

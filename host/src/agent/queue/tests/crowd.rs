@@ -3,23 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
+use fastrand::Rng;
 use stockade_ledger::Account;
 use tokio::task::JoinSet;
 
 use super::*;
-
-/// SplitMix64: each crowd can be repeated from its seed.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound
-    }
-}
 
 /// Calls without end, so many at a time, each lasting so long. They end with what is returned.
 fn flood(door: &Door, line: LineId, need: Need, callers: u32, lasting: Duration) -> (JoinSet<()>, Arc<AtomicU32>) {
@@ -69,6 +57,16 @@ async fn what_is_kept_is_at_most_half() {
         tickets.extend(door.pass(*line, NEED, Duration::ZERO).await);
     }
     assert_eq!(tickets.len(), 10);
+}
+
+#[test]
+fn where_there_is_an_instance_for_every_call_none_is_kept() {
+    let single = [plain(1, 1); 3];
+    let all = Need { reserve: 1000, copies: 1000, goes_on: false };
+    assert_eq!(own_places(&single, all, 3), [true; 3]);
+    assert_eq!(own_places(&single, all, 2), [true, false, false], "two for three: one of them is everybody's");
+    let little = Need { reserve: 45, ..all };
+    assert_eq!(own_places(&single, little, 3), [true, true, false], "half of the memory is everybody's");
 }
 
 #[tokio::test(start_paused = true)]
@@ -122,14 +120,14 @@ async fn pressure_slows_calls_down_and_then_stops_all_but_first_ones() {
 
 /// One call of a random crowd: passes or not, grows perhaps, and ends.
 async fn call(door: Door, line: LineId, (need, first): (Need, bool), growth: Account, seed: u64) -> Result<(), Closed> {
-    let mut random = Random(seed);
-    tokio::time::sleep(Duration::from_millis(random.below(400))).await;
+    let mut random = Rng::with_seed(seed);
+    tokio::time::sleep(Duration::from_millis(random.u64(..400))).await;
     let alone = door.crowd(line) == (0, 0);
     let began = Instant::now();
     let ticket = door.pass(line, need, Duration::from_secs(60)).await?;
     assert!(!(alone && first) || began.elapsed().is_zero(), "a guaranteed first call waited");
-    let _grown = (random.below(2) == 0).then(|| growth.charge(random.below(40)).ok());
-    tokio::time::sleep(Duration::from_millis(1 + random.below(30))).await;
+    let _grown = (random.u64(..2) == 0).then(|| growth.charge(random.u64(..40)).ok());
+    tokio::time::sleep(Duration::from_millis(1 + random.u64(..30))).await;
     drop(ticket);
     Ok(())
 }
@@ -137,26 +135,26 @@ async fn call(door: Door, line: LineId, (need, first): (Need, bool), growth: Acc
 #[tokio::test(start_paused = true)]
 async fn random_crowds_are_served_to_the_last_and_nothing_is_lent_twice() {
     for seed in 0..60 {
-        let mut random = Random(seed);
-        let terms: Vec<Terms> = (0..2 + random.below(5))
+        let mut random = Rng::with_seed(seed);
+        let terms: Vec<Terms> = (0..2 + random.u64(..5))
             .map(|_| {
-                let first = Need { reserve: 1 + random.below(20), copies: 1 + random.below(9), goes_on: false };
-                let (concurrency, weight) = (1 + random.below(8) as u32, 1 + random.below(4) as u32);
+                let first = Need { reserve: 1 + random.u64(..20), copies: 1 + random.u64(..9), goes_on: false };
+                let (concurrency, weight) = (1 + random.u32(..8), 1 + random.u32(..4));
                 Terms { concurrency, waiting_max: 1_000, weight, first }
             })
             .collect();
-        let (guests, instances) = (100 + random.below(200), 4 + random.below(30) as u32);
+        let (guests, instances) = (100 + random.u64(..200), 4 + random.u32(..30));
         let (accounts, door, lines) = with_accounts(guests, instances, &terms);
         let mut calls = JoinSet::new();
         for _ in 0..150 {
-            let chosen = random.below(lines.len() as u64) as usize;
+            let chosen = random.usize(..lines.len());
             let (line, terms) = (lines[chosen], terms[chosen]);
             // Some want more than a first call is kept.
-            let large = random.below(4) == 0;
-            let reserve = if large { terms.first.reserve + random.below(40) } else { terms.first.reserve };
+            let large = random.u64(..4) == 0;
+            let reserve = if large { terms.first.reserve + random.u64(..40) } else { terms.first.reserve };
             let first = !large && door.has_own(line);
             let need = Need { reserve, ..terms.first };
-            calls.spawn(call(door.clone(), line, (need, first), door.shared(), random.below(u64::MAX)));
+            calls.spawn(call(door.clone(), line, (need, first), door.shared(), random.u64(..)));
         }
         // Meanwhile the books are looked at: the ledger itself refuses to lend more than there is.
         while let Some(done) = calls.join_next().await {
