@@ -45,7 +45,6 @@ use crate::manifest::{HttpLimits, Manifest};
 use crate::mcp;
 use crate::memory::{Accounts, Pressure, Thresholds};
 use identify::Reach;
-pub use listen::CONNECTION_BYTES;
 use socket::Traffic;
 
 /// Connections of the listener for operators; they do not compete with clients for places.

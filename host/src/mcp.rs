@@ -72,7 +72,7 @@ pub use error::{HostLimit, excerpt};
 pub use exchange::{Aborted, Outlet, Stream};
 pub use explain::amount;
 use kept::Kept;
-pub use legacy::{SESSION, SESSION_BYTES};
+pub use legacy::SESSION;
 use parse::{Bounds, Malformed, Message, Parcel};
 pub use reply::{Body, Reply};
 use version::Era;

@@ -17,7 +17,7 @@ use super::queue::{Door, LineId, Need, Terms as LineTerms, own_places};
 use super::shelf::{LoadError, Loaded, Shelf};
 use super::stats::{Classes, Stats};
 use super::{Agent, Caller, Failure, Offer, RESERVE_BYTES_DEFAULT, Standing};
-use crate::manifest::{AgentName, AgentSpec, CompileLimits};
+use crate::manifest::{AgentName, AgentSpec, CompileLimits, Manifest};
 use crate::memory::{Accounts, Ease, percent, share};
 use crate::registry::Registry;
 
@@ -250,9 +250,10 @@ fn register(accounts: &Accounts, shelf: &Arc<Shelf>, large: &Large) {
     accounts.relief.register("calls", Ease::Running, move |_| large.stop_largest());
 }
 
-/// The agents whose calls have no place of their own, in a process that may use so many bytes.
-pub fn without_own_place(registry: &Registry, memory: u64) -> Vec<AgentName> {
-    let (guests, copies) = (share(memory, percent::GUESTS), share(memory, percent::COPIES));
+/// The agents of a manifest whose calls have no place of their own.
+pub fn without_own_place(manifest: &Manifest) -> Vec<AgentName> {
+    let registry = &Registry::from_manifest(manifest);
+    let (guests, copies) = (share(manifest.memory, percent::GUESTS), share(manifest.memory, percent::COPIES));
     let terms: Vec<LineTerms> = registry.entries().map(|entry| terms_of(&entry.spec)).collect();
     let all = Need { reserve: guests, copies, goes_on: false };
     let owned = own_places(&terms, all, pool(registry, guests).instances);

@@ -3,11 +3,8 @@
 use std::fmt::Write;
 
 use crate::agent;
-use crate::http::CONNECTION_BYTES;
 use crate::manifest::{AgentName, AgentSpec, Manifest, size};
-use crate::mcp::SESSION_BYTES;
-use crate::memory::{HEALTH_FLOOR_BYTES, NATIVE_GROWTH_BYTES, REQUESTS_FLOOR_BYTES, percent, share};
-use crate::registry::Registry;
+use crate::memory::{HEALTH_FLOOR_BYTES, NATIVE_GROWTH_BYTES, REQUESTS_FLOOR_BYTES, each, percent, share};
 
 /// Sizes of `memory` that a suggestion is made for.
 const SIZES: [u64; 3] = [256 << 20, 512 << 20, 1 << 30];
@@ -40,8 +37,8 @@ fn demands(manifest: &Manifest) -> [Demand; 5] {
         demand("guest memory", sum(manifest, |spec| spec.memory.saturating_mul(calls(spec))), percent::GUESTS),
         demand("copies of results", sum(manifest, |spec| spec.copies.saturating_mul(calls(spec))), percent::COPIES),
         demand("replies", u64::from(manifest.http.in_flight).saturating_mul(manifest.http.reply), percent::REPLIES),
-        demand("sessions", u64::from(manifest.transports.sessions) * SESSION_BYTES, percent::OTHERS),
-        demand("connections", u64::from(manifest.http.connections) * CONNECTION_BYTES, percent::CONNECTIONS),
+        demand("sessions", u64::from(manifest.transports.sessions) * each::SESSION, percent::OTHERS),
+        demand("connections", u64::from(manifest.http.connections) * each::CONNECTION, percent::CONNECTIONS),
     ]
 }
 
@@ -55,7 +52,7 @@ pub(super) fn write(out: &mut String, manifest: &Manifest) -> std::fmt::Result {
         size::round(guaranteed),
         size::round(floors)
     )?;
-    let left_out = agent::without_own_place(&Registry::from_manifest(manifest), manifest.memory);
+    let left_out = agent::without_own_place(manifest);
     let left_out: Vec<&str> = left_out.iter().map(AgentName::as_str).collect();
     match &left_out[..] {
         [] => writeln!(out, "            whatever others do, one call of each agent finds a place")?,

@@ -24,15 +24,13 @@ use super::again::Again;
 use super::reply::Connection;
 use super::socket::{Head, Socket, Traffic};
 use crate::manifest::HttpLimits;
+use crate::memory::each;
 
 /// Connections beyond the limit that are accepted to be refused politely.
 const SPARE_CONNECTIONS: usize = 16;
 
 /// Time for a head to arrive on a spare connection, which nobody may keep.
 const SPARE_HEADER_WAIT: Duration = Duration::from_secs(2);
-
-/// Bytes of an open connection: its task, hyper's buffers and the socket. Measured: 12.6 KiB idle.
-pub const CONNECTION_BYTES: u64 = 13 << 10;
 
 /// Polls in a row of a connection that wakes itself.
 const POLLS_MAX: u32 = 8;
@@ -123,7 +121,7 @@ async fn accept(
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
     // A connection that nobody can pay for is refused as one too many is.
-    let charged = paid_by.map(|account| account.charge(CONNECTION_BYTES)).transpose();
+    let charged = paid_by.map(|account| account.charge(each::CONNECTION)).transpose();
     let seat = match (seats.clone().try_acquire_owned(), charged) {
         (Ok(permit), Ok(charge)) => Seat::Regular { _permit: permit, _charge: charge },
         _ => Seat::Spare { _permit: spare },

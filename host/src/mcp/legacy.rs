@@ -34,7 +34,6 @@ use crate::manifest::Transports;
 use crate::memory::Accounts;
 use asking::Asking;
 pub use batch::batch;
-pub use session::SESSION_BYTES;
 use session::{Entered, NoSession, Sessions};
 use slab::Key;
 

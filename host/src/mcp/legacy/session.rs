@@ -21,11 +21,9 @@ use crate::agent::changes::Listener;
 use crate::agent::contract::Level;
 use crate::manifest::Transports;
 use crate::mcp::{Post, Scope};
+use crate::memory::each::SESSION as SESSION_BYTES;
 use crate::memory::{Ease, Relief};
 pub use entered::{Entered, NotRun, OpenStream};
-
-/// Bytes of one session: its entry in the table, and what it points to.
-pub const SESSION_BYTES: u64 = 768;
 
 /// How often idle sessions are looked at, at least and at most.
 const LOOK_MIN: Duration = Duration::from_millis(100);
