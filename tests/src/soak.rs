@@ -10,12 +10,13 @@ pub mod crowd;
 pub mod plot;
 pub mod samples;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::guests::{Source, case};
 use crate::load::figures::{Figures, Target, mib};
 use crate::load::host::Host;
 use cage::Cage;
@@ -31,8 +32,12 @@ const NORMAL_MIB_MAX: f64 = 400.0;
 /// How much slower the neighbour may be while others attack.
 const RATIO_MAX: f64 = 1.1;
 
-/// Hostile agents.
+/// Hostile agents that load.
 pub const HOSTILE: usize = 6;
+
+/// Hostile agents that must not load: of two and of thirty-two memories. They are asked for all the same.
+pub const TOO_MANY_MEMORIES: [&str; 3] =
+    ["two-memories", "many-memories-in-one-module", "many-memories-in-many-modules"];
 
 /// The large file, in bytes.
 const LARGE_BYTES: u64 = 64 << 20;
@@ -119,11 +124,17 @@ async fn start(cage: Option<&Cage>) -> Result<Host> {
     };
     let hostile: String =
         (0..HOSTILE).map(|n| format!("  hostile-{n}: {{ component: '{{guests}}', queue_wait: 500ms }}\n")).collect();
+    let mut misfits = String::new();
+    for (n, name) in TOO_MANY_MEMORIES.iter().enumerate() {
+        let Source::Made(component) = case(name).source else { bail!("{name} is made when asked for") };
+        fs::write(dir.path().join(format!("{name}.wasm")), component())?;
+        misfits += &format!("  memories-{n}: {{ component: '{{dir}}/{name}.wasm' }}\n");
+    }
     // Fewer places for loaded code than agents: they are loaded again and again.
     let manifest = format!(
         "{memory}http: {{ in_flight: 512 }}\ntransports: {{ sessions: 2000 }}\ncompile: {{ loaded: 6 }}\n\
          agents:\n  hello: {{ component: '{{hello}}' }}\n  everything: {{ component: '{{everything}}' }}\n  files: \
-         {{ component: '{{files}}', memory: 16M, dirs: {{ /load: {{ path: '{{dir}}/load', access: read }} }} }}\n{hostile}"
+         {{ component: '{{files}}', memory: 16M, dirs: {{ /load: {{ path: '{{dir}}/load', access: read }} }} }}\n{hostile}{misfits}"
     );
     Host::start_in(dir, &manifest, cage.map(Cage::procs).as_deref()).await
 }

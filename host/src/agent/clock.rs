@@ -8,32 +8,21 @@
 //! finds a processor free, however many spin.
 
 use std::future::{Future, poll_fn};
-use std::num::NonZeroUsize;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::limiter::Stop;
+use lanes::Lane;
+pub(super) use lanes::Lanes;
 
 /// CPU time after which a guest call is a heavy one.
 const HEAVY: Duration = Duration::from_millis(4);
-
-/// The processors that heavy calls may use. A cheap handle.
-#[derive(Debug, Clone)]
-pub(super) struct Lanes(Arc<Semaphore>);
-
-impl Default for Lanes {
-    /// All that this process has but one; one, if that is all there is.
-    fn default() -> Self {
-        let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        Self(Arc::new(Semaphore::new((processors - 1).max(1))))
-    }
-}
 
 /// The clock of one instance, shared by whoever polls it and the epoch callback inside it.
 #[derive(Debug, Clone)]
@@ -54,7 +43,7 @@ struct Inner {
     halt: Notify,
     lanes: Lanes,
     /// The lane that a heavy call runs on, until it yields.
-    lane: Mutex<Option<OwnedSemaphorePermit>>,
+    lane: Mutex<Option<Lane>>,
 }
 
 impl Clock {
@@ -112,11 +101,11 @@ impl Clock {
         if Duration::from_nanos(self.0.cpu_spent.load(Relaxed)) < HEAVY {
             return;
         }
-        let lane = self.0.lanes.0.clone().acquire_owned().await;
-        *self.lane() = Some(lane.expect("the semaphore is never closed"));
+        let lane = self.0.lanes.take().await;
+        *self.lane() = Some(lane);
     }
 
-    fn lane(&self) -> MutexGuard<'_, Option<OwnedSemaphorePermit>> {
+    fn lane(&self) -> MutexGuard<'_, Option<Lane>> {
         self.0.lane.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -143,5 +132,6 @@ fn thread_cpu_nanos() -> u64 {
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
+mod lanes;
 #[cfg(test)]
 mod tests;

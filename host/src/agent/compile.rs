@@ -175,3 +175,6 @@ async fn finish(child: &mut Child) -> anyhow::Result<(ExitStatus, String)> {
     let status = child.wait().await?;
     Ok((status, String::from_utf8_lossy(&complaint).trim().to_owned()))
 }
+
+#[cfg(test)]
+mod tests;

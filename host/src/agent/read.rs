@@ -36,9 +36,6 @@ const CHUNK_BYTES: u32 = 256 << 10;
 /// Bytes of a chunk for a client that has stalled; it doubles with every chunk the client takes in time.
 const CHUNK_BYTES_SLOW: u32 = 32 << 10;
 
-/// How often a read that has got its turn may find that its room went to others meanwhile.
-const ENTER_TRIES: u32 = 8;
-
 /// Bytes that only a fast client takes without a stall: more than sockets hold.
 const FAST_BYTES: u64 = 16 << 20;
 
@@ -189,7 +186,7 @@ impl Reading {
             let room = match self.room_ahead() {
                 Some(room) => room,
                 // Nobody waits while the client has something of ours to take.
-                None if self.settle(chunks).await? => self.wait_for_room().await?,
+                None if self.settle(chunks).await? => self.wait_for_room(self.patience()).await?,
                 None => return Ok(Ended::Stalled),
             };
             let made = self.step(room).await;
@@ -311,9 +308,10 @@ impl Reading {
         Ok((Charged { value: chunk, charge: room }, cost.wall))
     }
 
-    /// An instance, and room for a chunk: waits for one of them at a time, without the other.
+    /// An instance, and room for a chunk: waits for one of them at a time, without the other. Its room may go to others
+    /// while it waits for its turn, and so on, as long as its patience lasts.
     async fn enter(&mut self) -> Result<(Live, Charge), Failure> {
-        let mut tries = 0;
+        let patience = self.patience();
         loop {
             let goes_on = !matches!(self.at, Position::Start | Position::Offset(_));
             let live = self.agent.enter_to(&self.by, self.thread(), goes_on).await?;
@@ -322,11 +320,10 @@ impl Reading {
                 Err(refusal) => refusal,
             };
             drop(live);
-            tries += 1;
-            if tries == ENTER_TRIES {
+            if Instant::now() >= patience {
                 return Err(self.agent.refused(self.agent.scene().closed(&Closed::HostFull(refusal))));
             }
-            drop(self.wait_for_room().await?);
+            drop(self.wait_for_room(patience).await?);
         }
     }
 
@@ -336,10 +333,14 @@ impl Reading {
         if self.agent.spec().dirs.is_empty() { Thread::Shared } else { Thread::Own }
     }
 
-    /// Charges a chunk before it is made. Where there is no room now it waits for some, as long as a call would wait for its
-    /// turn, and holding nothing but its cursor.
-    async fn wait_for_room(&mut self) -> Result<Charge, Failure> {
-        let deadline = Instant::now() + self.agent.spec().queue_wait;
+    /// Until when to wait for room: as long as a call would wait for its turn.
+    fn patience(&self) -> Instant {
+        Instant::now() + self.agent.spec().queue_wait
+    }
+
+    /// Charges a chunk before it is made. Where there is no room now it waits for some until then, holding nothing but its
+    /// cursor.
+    async fn wait_for_room(&mut self, patience: Instant) -> Result<Charge, Failure> {
         loop {
             let refusal = match self.agent.replies.charge(self.room()) {
                 Ok(room) => return Ok(room),
@@ -352,7 +353,7 @@ impl Reading {
                 continue;
             }
             self.live = None;
-            if closed.for_ever() || Instant::now() >= deadline {
+            if closed.for_ever() || Instant::now() >= patience {
                 return Err(self.agent.refused(self.agent.scene().closed(&closed)));
             }
             tokio::time::sleep(LOOK_AGAIN).await;

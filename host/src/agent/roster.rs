@@ -284,3 +284,6 @@ fn pool(registry: &Registry, guests_ceiling: u64) -> Pool {
     let memory_bytes_max = memory_bytes_max.min(MEMORY_RESERVATION_BYTES);
     Pool { instances: u32::try_from(instances).expect("at most INSTANCES_MAX"), memory_bytes_max }
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,3 +59,6 @@ async fn exchange(address: SocketAddr, path: &str, token: &Token) -> anyhow::Res
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,3 +37,6 @@ pub fn arm(meter: &Meter, memory: u64, mapped: Mapped) -> anyhow::Result<u64> {
     setrlimit(Resource::Data, Rlimit { current: Some(limit), maximum }).context("cannot set RLIMIT_DATA")?;
     Ok(limit)
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
-use super::HOSTILE;
+use super::{HOSTILE, TOO_MANY_MEMORIES};
 use crate::load::ask;
 use crate::load::wire::Wire;
 
@@ -213,7 +213,10 @@ impl Crowd {
                 let phase = began.elapsed().as_secs_f64() / WAVE.as_secs_f64() * std::f64::consts::TAU;
                 let active = least as f64 + (most - least) as f64 * (1.0 - phase.cos()) / 2.0;
                 let trick = TRICKS[(attacker + n as usize) % TRICKS.len()];
-                let agent = format!("hostile-{}", attacker % HOSTILE);
+                let agent = match n % 20 {
+                    19 => format!("memories-{}", attacker % TOO_MANY_MEMORIES.len()),
+                    _ => format!("hostile-{}", attacker % HOSTILE),
+                };
                 ((attacker as f64) < active).then(|| ask::call(address, &agent, trick, &json!({})))
             });
         }

@@ -57,7 +57,7 @@ async fn a_guest_that_waits_can_be_halted() {
 
 #[tokio::test]
 async fn heavy_calls_take_turns_and_light_ones_do_not_wait_for_them() {
-    let lanes = Lanes(Arc::new(Semaphore::new(1)));
+    let lanes = Lanes::new(1);
     let clock = || Clock::new(Duration::from_secs(10), Duration::from_secs(10), lanes.clone());
     let burn = |clock: Clock, slices: u32| async move {
         for _ in 0..slices {
@@ -80,6 +80,41 @@ async fn heavy_calls_take_turns_and_light_ones_do_not_wait_for_them() {
     for ended in both {
         ended.await.unwrap().unwrap();
     }
-    assert_eq!(lanes.0.available_permits(), 1, "every lane is left");
+    assert_eq!(lanes.free(), 1, "every lane is left");
     assert!(heavy.iter().all(|clock| clock.cpu_total() >= Duration::from_millis(20)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_stuck_in_the_host_does_not_stop_the_others() {
+    let lanes = Lanes::new(1);
+    let stuck = lanes.take().await;
+    let began = Instant::now();
+    drop(lanes.take().await);
+    assert!(began.elapsed() <= Duration::from_millis(200), "{:?}", began.elapsed());
+    // The one made in its place is enough for all others.
+    for _ in 0..3 {
+        drop(lanes.take().await);
+    }
+    drop(stuck);
+    assert_eq!(lanes.free(), 1, "it brings none back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn lanes_that_move_are_not_written_off_however_long_somebody_waits() {
+    let lanes = Lanes::new(1);
+    let busy = (0..8).map(|_| {
+        let lanes = lanes.clone();
+        tokio::spawn(async move {
+            for _ in 0..20 {
+                let lane = lanes.take().await;
+                assert_eq!(lanes.free(), 0, "one at a time");
+                tokio::time::sleep(Duration::from_millis(30)).await;
+                drop(lane);
+            }
+        })
+    });
+    for busy in busy.collect::<Vec<_>>() {
+        busy.await.unwrap();
+    }
+    assert_eq!(lanes.free(), 1);
 }

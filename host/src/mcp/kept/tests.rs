@@ -43,6 +43,17 @@ async fn a_result_is_good_for_as_long_as_its_agent_says() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_is_kept_longer_than_a_day() {
+    let (_accounts, kept) = kept(10);
+    let ask = question(&kept, "tools", "ann", 1);
+    ask.keep(Some(&Cache { ttl_ms: u32::MAX, ..MINUTE }), b"page", 1, None);
+    tokio::time::advance(TIME_MAX - Duration::from_millis(1)).await;
+    assert!(ask.answer().is_some());
+    tokio::time::advance(Duration::from_millis(1)).await;
+    assert!(ask.answer().is_none());
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_private_is_for_one_principal() {
     let (_accounts, kept) = kept(10);
     let [ann, bob] = ["ann", "bob"].map(|who| question(&kept, "tools", who, 1));
