@@ -1,0 +1,184 @@
+//! What updates touch, what they need, and what they may not.
+
+use super::ranges::Ranges;
+use super::*;
+use crate::draft::*;
+use crate::{Limits, Update};
+
+const HOST: u64 = 100;
+
+/// A ledger with one agent, whose map is `HOST:0` and whose `title` is `HOST:1`.
+fn ledger() -> Ledger {
+    let mut ledger = Ledger::new(vec![HOST, HOST + 1], Capacity::default());
+    let own = Draft::default().section(HOST, 0, [root("files", map()), within(at(HOST, 0), "title", value(1))]).bytes();
+    let checked = ledger.check_own(&Update::read(&own, &Limits::STORED).unwrap()).unwrap();
+    ledger.admit(checked);
+    ledger
+}
+
+/// Checks an update, and says what it touches, as `agent` or `agent.field`.
+fn touches(ledger: &Ledger, draft: &Draft) -> Result<Vec<String>, Standing> {
+    let bytes = draft.bytes();
+    let checked = ledger.check(&Update::read(&bytes, &Limits::LIVE)?)?;
+    let names = checked.touches(ledger).map(|touch| match touch.field {
+        Some(field) => format!("{}.{field}", touch.agent),
+        None => touch.agent.to_owned(),
+    });
+    let mut names: Vec<String> = names.collect();
+    names.sort_unstable();
+    Ok(names)
+}
+
+fn admit(ledger: &mut Ledger, draft: &Draft) {
+    let bytes = draft.bytes();
+    let checked = ledger.check(&Update::read(&bytes, &Limits::LIVE).unwrap()).unwrap();
+    ledger.admit(checked);
+}
+
+#[test]
+fn an_update_says_what_it_would_touch() {
+    let ledger = ledger();
+    let draft = Draft::default;
+    let said = |draft: Draft| touches(&ledger, &draft).unwrap().join(" ");
+    assert_eq!(said(draft().section(7, 0, [instead_of(at(HOST, 1), value(2))])), "files.title");
+    assert_eq!(said(draft().section(7, 0, [within(at(HOST, 0), "memory", value(2))])), "files.memory");
+    assert_eq!(said(draft().section(7, 0, [root("files", map())])), "files");
+    assert_eq!(said(draft().section(7, 0, [instead_of(at(HOST, 0), deleted(1))])), "files");
+    assert_eq!(said(draft().section(7, 0, [root("other", map()), within(at(7, 0), "a", value(1))])), "other other.a");
+    assert_eq!(said(draft().delete(HOST, &[[1, 1]])), "files.title");
+    assert_eq!(said(draft().delete(HOST, &[[0, 2]])), "files files.title");
+    // A key within a field, and one that takes its place.
+    let grants = within(at(HOST, 0), "grants", map());
+    let deep = draft().section(7, 0, [grants, within(at(7, 0), "docs", value(1)), instead_of(at(7, 1), value(2))]);
+    assert_eq!(said(deep), "files.grants");
+    assert_eq!(said(draft().section(7, 0, [gone(5)])), "", "who knows what it was");
+    assert_eq!(said(draft()), "");
+}
+
+#[test]
+fn what_is_known_changes_nothing() {
+    let mut ledger = ledger();
+    let edit = Draft::default().section(7, 0, [instead_of(at(HOST, 1), value(2))]).delete(HOST, &[[1, 1]]);
+    admit(&mut ledger, &edit);
+    let again = Update::read(&edit.bytes(), &Limits::LIVE).map(|update| ledger.check(&update).unwrap().is_empty());
+    assert_eq!(again, Ok(true));
+    // Of a run that is known in part, the rest is new.
+    admit(&mut ledger, &Draft::default().section(7, 1, [instead_of(at(7, 0), deleted(2))]));
+    let longer = Draft::default().section(7, 0, [gone(1), instead_of(at(7, 0), deleted(4))]);
+    assert_eq!(touches(&ledger, &longer), Ok(vec!["files.title".to_owned()]));
+    admit(&mut ledger, &longer);
+    assert_eq!(ledger.clients[&7].next, 5);
+    // The host's structs come back with everybody's first answer; as long as they are none but its own, that is fine.
+    let echo = Draft::default().section(HOST, 0, [root("files", map()), gone(1)]);
+    assert_eq!(touches(&ledger, &echo), Ok(vec![]));
+    let mut vector = ledger.state_vector().0;
+    vector.sort_unstable();
+    assert_eq!(vector, [(7, 5), (HOST, 2)]);
+}
+
+#[test]
+fn what_builds_on_the_unknown_is_a_gap() {
+    let ledger = ledger();
+    let gap = |draft: Draft, client, clock| {
+        assert_eq!(touches(&ledger, &draft), Err(Standing::Gap { client, clock }), "{draft:?}");
+    };
+    gap(Draft::default().section(7, 1, [gone(1)]), 7, 0);
+    gap(Draft::default().section(7, 0, [instead_of(at(HOST, 2), value(1))]), HOST, 2);
+    gap(Draft::default().section(7, 0, [within(at(8, 0), "a", value(1))]), 8, 0);
+    gap(Draft::default().delete(8, &[[0, 1]]), 8, 0);
+    gap(Draft::default().delete(HOST, &[[1, 2]]), HOST, 2);
+}
+
+#[test]
+fn dependencies_are_resolved_in_whatever_order_they_come() {
+    let ledger = ledger();
+    // 7:0 needs 8:1, which needs 9:0; and 8:2 needs 7:0.
+    let draft = Draft::default()
+        .section(7, 0, [instead_of(at(8, 1), value(1))])
+        .section(8, 0, [gone(1), within(at(9, 0), "a", value(1)), instead_of(at(7, 0), value(2))])
+        .section(9, 0, [root("new", map())]);
+    assert_eq!(touches(&ledger, &draft), Ok(vec!["new".to_owned(), "new.a".to_owned()]));
+    for circle in [
+        Draft::default().section(7, 0, [instead_of(at(7, 0), value(1))]),
+        Draft::default().section(7, 0, [instead_of(at(7, 1), value(1)), gone(1)]),
+        Draft::default().section(7, 0, [instead_of(at(8, 0), value(1))]).section(
+            8,
+            0,
+            [instead_of(at(7, 0), value(1))],
+        ),
+    ] {
+        let refused = touches(&ledger, &circle).unwrap_err();
+        assert_eq!(refused, Malformed::Broken("structs depend on each other in a circle").into());
+    }
+}
+
+#[test]
+fn only_maps_have_keys_and_not_too_deep() {
+    let ledger = ledger();
+    let value_with_a_key = Draft::default().section(7, 0, [within(at(HOST, 1), "a", value(1))]);
+    let refused = touches(&ledger, &value_with_a_key).unwrap_err();
+    assert_eq!(refused, Malformed::Broken("a key within something that is no map").into());
+    let deep = Draft::default().section(7, 0, [within(at(HOST, 0), "grants", map()), within(at(7, 0), "docs", map())]);
+    assert_eq!(touches(&ledger, &deep), Err(Malformed::beyond("nesting of maps", 2, 3).into()));
+    // What was deleted takes its keys with it.
+    let lost = Draft::default().section(7, 0, [root("new", deleted(1)), within(at(7, 0), "a", value(1)), gone(1)]);
+    assert_eq!(touches(&ledger, &lost), Ok(vec!["new".to_owned()]));
+    let of_the_lost =
+        Draft::default().section(7, 0, [gone(1), instead_of(at(7, 0), value(1)), within(at(7, 0), "a", map())]);
+    assert_eq!(touches(&ledger, &of_the_lost), Ok(vec![]));
+}
+
+#[test]
+fn nobody_writes_in_the_hosts_name() {
+    let ledger = ledger();
+    for (client, clock) in [(HOST, 2), (HOST + 1, 0)] {
+        let forged = Draft::default().section(client, clock, [within(at(HOST, 0), "a", value(1))]);
+        assert_eq!(touches(&ledger, &forged), Err(Standing::Forged(client)));
+    }
+    let far = Draft::default().section(HOST, crate::CLOCK_MAX - 1, [gone(1)]);
+    assert_eq!(touches(&ledger, &far), Err(Standing::Forged(HOST)), "whatever its clock is");
+}
+
+#[test]
+fn every_capacity_is_met() {
+    let one = Capacity { clients: 1, entries: 2, agents: 1, fields: 1 };
+    let check = |capacity: Capacity, draft: Draft| {
+        let bytes = draft.bytes();
+        Ledger::new(vec![HOST], capacity).check(&Update::read(&bytes, &Limits::LIVE).unwrap()).map(drop)
+    };
+    let full = |limit, max, wanted| Err(Standing::Full { limit, max, wanted });
+    let fits = Draft::default().section(7, 0, [root("a", map()), within(at(7, 0), "f", value(1))]);
+    check(one, fits.clone()).unwrap();
+    assert_eq!(check(one, fits.clone().section(8, 0, [gone(1)])), full("clients", 1, 2));
+    let more = |next| Draft::default().section(7, 0, [root("a", map()), within(at(7, 0), "f", value(1)), next]);
+    assert_eq!(check(one, more(instead_of(at(7, 0), deleted(1)))), full("entries", 2, 3));
+    let wide = Capacity { entries: 9, ..one };
+    assert_eq!(check(wide, more(root("b", map()))), full("names of agents", 1, 2));
+    assert_eq!(check(wide, more(within(at(7, 0), "g", value(1)))), full("names of fields", 1, 2));
+}
+
+#[test]
+fn runs_of_one_field_are_one_entry() {
+    let mut ledger = ledger();
+    let edits =
+        (0..100).map(|n| instead_of(at(if n == 0 { HOST } else { 7 }, if n == 0 { 1 } else { n - 1 }), value(1)));
+    admit(&mut ledger, &Draft::default().section(7, 0, edits));
+    assert_eq!((ledger.entries(), ledger.clients()), (3, 2));
+    ledger.note_deleted(7, &[[0, 99], [99, 200]]);
+    assert_eq!(ledger.clients[&7].deleted.ranges(), [[0, 100]], "no more than there is");
+    assert!(ledger.bytes() > 100 && ledger.bytes() < 4096, "{}", ledger.bytes());
+}
+
+#[test]
+fn ranges_melt_together() {
+    let mut ranges = Ranges::default();
+    for [begin, end] in [[10, 12], [20, 30], [14, 16], [12, 14], [5, 5], [0, 1], [1, 2]] {
+        ranges.add(begin, end);
+    }
+    assert_eq!(ranges.ranges(), [[0, 2], [10, 16], [20, 30]]);
+    assert_eq!(ranges.missing(0, 40), [[2, 10], [16, 20], [30, 40]]);
+    assert_eq!(ranges.missing(11, 15), Vec::<[u32; 2]>::new());
+    assert_eq!(ranges.missing(15, 21), [[16, 20]]);
+    ranges.add(1, 25);
+    assert_eq!(ranges.ranges(), [[0, 30]]);
+}
