@@ -36,6 +36,7 @@ const ERROR_LIST_MAX: usize = 16;
 macro_rules! on_guest {
     ($live:expr, $interface:ident . $function:ident ( $($argument:expr),* )) => {{
         let Live { store, instance, loaded, clock, .. } = &mut $live;
+        let store = &mut **store;
         let call = async {
             let indices = loaded.$interface.as_ref().ok_or_else(|| {
                 wasmtime::Error::msg(concat!("the agent has no `", stringify!($interface), "`"))

@@ -3,6 +3,7 @@
 //! Owns a store and everything that pays for it. An instance serves one call, or the chunks of one read while its client
 //! keeps up; it is never used again after an error, and never by a second caller.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use stockade_ledger::Account;
@@ -22,12 +23,44 @@ use crate::memory::Relief;
 
 /// A live instance. Fields are dropped in this order: memory first, then what paid for it.
 pub(super) struct Live {
-    pub store: Store<State>,
+    pub store: PaidStore<State>,
     /// None until the first call.
     pub instance: Option<Instance>,
     pub loaded: Arc<Loaded>,
     pub clock: Clock,
     pub ticket: Ticket,
+}
+
+/// A store whose data pays for its memory. Left to itself a store drops its data first, and memory, which takes its
+/// milliseconds to go, would for so long be in no book.
+#[derive(Debug)]
+pub(super) struct PaidStore<T: 'static>(Option<Store<T>>);
+
+impl<T: 'static> PaidStore<T> {
+    pub fn new(store: Store<T>) -> Self {
+        Self(Some(store))
+    }
+}
+
+impl<T: 'static> Drop for PaidStore<T> {
+    fn drop(&mut self) {
+        // The data outlives the store, and ends here.
+        drop(self.0.take().map(Store::into_data));
+    }
+}
+
+impl<T: 'static> Deref for PaidStore<T> {
+    type Target = Store<T>;
+
+    fn deref(&self) -> &Store<T> {
+        self.0.as_ref().expect("it is there until it is dropped")
+    }
+}
+
+impl<T: 'static> DerefMut for PaidStore<T> {
+    fn deref_mut(&mut self) -> &mut Store<T> {
+        self.0.as_mut().expect("it is there until it is dropped")
+    }
 }
 
 /// What an instance is made from.
@@ -80,7 +113,7 @@ impl Live {
             ticks.check()?;
             Ok(UpdateDeadline::YieldCustom(1, Box::pin(ticks.clone().take_turns())))
         });
-        Ok(Self { store, instance: None, loaded, clock, ticket })
+        Ok(Self { store: PaidStore::new(store), instance: None, loaded, clock, ticket })
     }
 }
 
@@ -95,3 +128,6 @@ pub(super) async fn instantiated(
         None => Ok(*slot.insert(loaded.pre.instantiate_async(store).await?)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,6 +28,7 @@ impl Agent {
         let mut live = self.enter(by, Thread::Shared).await?;
         let began = Instant::now();
         let Live { store, instance, loaded, clock, .. } = &mut live;
+        let store = &mut **store;
         let call = async {
             let instance = instantiated(&mut *store, loaded, instance).await?;
             check_types(&mut *store, loaded, &instance)?;
