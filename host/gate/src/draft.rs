@@ -1,4 +1,4 @@
-//! Updates as clients write them, and as none does: for tests.
+//! Updates as clients write them, and as none does: for tests and fuzzers.
 
 use crate::Id;
 use crate::bytes::{put_buffer, put_number};
@@ -11,6 +11,7 @@ pub struct Draft {
 }
 
 impl Draft {
+    /// Structs of one client.
     pub fn section(mut self, client: u64, clock: u32, structs: impl IntoIterator<Item = Vec<u8>>) -> Self {
         self.sections.push((client, clock, structs.into_iter().collect()));
         self
@@ -22,6 +23,7 @@ impl Draft {
         self
     }
 
+    /// The update.
     pub fn bytes(&self) -> Vec<u8> {
         let mut to = Vec::new();
         put_number(self.sections.len() as u64, &mut to);
@@ -44,27 +46,33 @@ impl Draft {
 /// The low bits of a struct's first byte, and what stands at its end.
 pub type Content = (u8, Vec<u8>);
 
+/// One value: a whole number below 64.
 pub fn value(byte: u8) -> Content {
     // One value: the integer.
     (8, vec![1, 125, byte])
 }
 
+/// An empty map.
 pub fn map() -> Content {
     (7, vec![1])
 }
 
+/// Deleted values.
 pub fn deleted(len: u8) -> Content {
     (1, vec![len])
 }
 
+/// Structs that are gone.
 pub fn gone(len: u8) -> Vec<u8> {
     vec![0, len]
 }
 
+/// A place.
 pub fn at(client: u64, clock: u32) -> Id {
     Id { client, clock }
 }
 
+/// An item under a key of the root.
 pub fn root(key: &str, content: Content) -> Vec<u8> {
     let mut bytes = vec![content.0 | 0x20, 1];
     put_buffer(b"agents", &mut bytes);
@@ -73,6 +81,7 @@ pub fn root(key: &str, content: Content) -> Vec<u8> {
     bytes
 }
 
+/// An item under a key of a map.
 pub fn within(id: Id, key: &str, content: Content) -> Vec<u8> {
     let mut bytes = vec![content.0 | 0x20, 0];
     put_id(id, &mut bytes);
@@ -81,6 +90,7 @@ pub fn within(id: Id, key: &str, content: Content) -> Vec<u8> {
     bytes
 }
 
+/// An item that takes the place of another.
 pub fn instead_of(id: Id, content: Content) -> Vec<u8> {
     let mut bytes = vec![content.0 | 0x80];
     put_id(id, &mut bytes);

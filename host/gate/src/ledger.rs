@@ -88,11 +88,11 @@ enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Place {
     agent: u32,
-    /// [`WHOLE`] is the agent itself.
+    /// [`WHOLE`] is the agent itself, and comes first; a field is its number, and one more.
     field: u32,
 }
 
-const WHOLE: u32 = u32::MAX;
+const WHOLE: u32 = 0;
 
 /// Something that an update would set or delete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

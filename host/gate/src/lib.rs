@@ -31,8 +31,8 @@
 mod any;
 pub mod awareness;
 mod bytes;
-#[cfg(test)]
-mod draft;
+#[doc(hidden)]
+pub mod draft;
 mod ledger;
 mod malformed;
 mod message;

@@ -29,6 +29,8 @@ pub struct Checked {
 pub(super) struct Added {
     pub client: u64,
     pub entries: Vec<Entry>,
+    /// The first clock of them.
+    pub known: u32,
     /// The first clock behind them.
     pub next: u32,
 }
@@ -39,6 +41,11 @@ impl Checked {
         self.added.is_empty() && self.deleted.is_empty()
     }
 
+    /// Clients of whom it brings structs, and how many of theirs were known before.
+    pub fn writers(&self) -> impl Iterator<Item = (u64, u32)> {
+        self.added.iter().map(|added| (added.client, added.known))
+    }
+
     /// What it would set or delete, each once. `ledger` is the one that checked it.
     pub fn touches<'a>(&'a self, ledger: &'a Ledger) -> impl Iterator<Item = Touch<'a>> {
         let agents = &ledger.names.agents;
@@ -47,7 +54,10 @@ impl Checked {
             let agent = name(agents.get(place.agent), &self.agents, place.agent as usize, agents.len())?;
             let field = match place.field {
                 WHOLE => None,
-                field => Some(name(fields.get(field), &self.fields, field as usize, fields.len())?),
+                field => {
+                    let number = field - 1;
+                    Some(name(fields.get(number), &self.fields, number as usize, fields.len())?)
+                }
             };
             Some(Touch { agent, field })
         })
@@ -70,18 +80,31 @@ impl Ledger {
                 return Err(Standing::Forged(section.client));
             }
         }
-        self.check_own(update)
+        let checked = self.check_own(update)?;
+        self.check_room(&checked)?;
+        Ok(checked)
     }
 
-    /// The same for an update of the host's own.
+    /// The same for an update of the host's own, which finds room where others do not.
     ///
     /// # Errors
     ///
-    /// When the document is full, or the host has made a mistake.
+    /// When the host has made a mistake, or what it stored is damaged.
     pub fn check_own(&self, update: &Update<'_>) -> Result<Checked, Standing> {
         let mut resolving = Resolving::new(self, update)?;
         resolving.resolve()?;
         resolving.finish(update)
+    }
+
+    /// Whether there is room for it, too.
+    fn check_room(&self, checked: &Checked) -> Result<(), Standing> {
+        let capacity = &self.capacity;
+        let new_clients = checked.added.iter().filter(|added| added.known == 0).count();
+        let new_entries: usize = checked.added.iter().map(|added| added.entries.len()).sum();
+        self.holds("clients", capacity.clients, self.clients.len() + new_clients)?;
+        self.holds("entries", capacity.entries, self.entries + new_entries)?;
+        self.holds("names of agents", capacity.agents, self.names.agents.len() + checked.agents.len())?;
+        self.holds("names of fields", capacity.fields, self.names.fields.len() + checked.fields.len())
     }
 
     fn next(&self, client: u64) -> u32 {
@@ -195,7 +218,7 @@ impl<'a> Resolving<'a> {
                     return Err(Malformed::Broken("a key within something that is no map").into());
                 }
                 Found::Of(Of { place, depth: 1, .. }) => {
-                    Of { place: Place { field: self.fields.number(key), ..place }, depth: 2, kind }
+                    Of { place: Place { field: 1 + self.fields.number(key), ..place }, depth: 2, kind }
                 }
                 Found::Of(Of { place, depth, .. }) => Of { place, depth: depth + 1, kind },
                 later @ Found::Later(_) => return Ok(later),
@@ -234,7 +257,7 @@ impl<'a> Resolving<'a> {
         open.rest = &open.rest[1..];
     }
 
-    /// Adds what is deleted, and sees whether there is room for all.
+    /// Adds what is deleted.
     fn finish(mut self, update: &Update<'_>) -> Result<Checked, Standing> {
         let mut deleted = Vec::new();
         for each in &update.deleted {
@@ -245,14 +268,11 @@ impl<'a> Resolving<'a> {
         }
         self.touched.sort_unstable();
         self.touched.dedup();
-        let (ledger, capacity) = (self.ledger, &self.ledger.capacity);
-        let new_clients = self.opens.iter().filter(|open| !ledger.clients.contains_key(&open.client)).count();
-        let new_entries: usize = self.opens.iter().map(|open| open.entries.len()).sum();
-        ledger.holds("clients", capacity.clients, ledger.clients.len() + new_clients)?;
-        ledger.holds("entries", capacity.entries, ledger.entries + new_entries)?;
-        ledger.holds("names of agents", capacity.agents, self.agents.total())?;
-        ledger.holds("names of fields", capacity.fields, self.fields.total())?;
-        let added = |open: Open<'_>| Added { client: open.client, entries: open.entries, next: open.end };
+        let ledger = self.ledger;
+        let added = |open: Open<'_>| {
+            let known = ledger.next(open.client);
+            Added { client: open.client, entries: open.entries, known, next: open.end }
+        };
         Ok(Checked {
             version: ledger.version,
             added: self.opens.into_iter().map(added).collect(),

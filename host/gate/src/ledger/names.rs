@@ -74,11 +74,6 @@ impl<'a> New<'a> {
         })
     }
 
-    /// How many there are with them.
-    pub fn total(&self) -> usize {
-        self.known.len() + self.names.len()
-    }
-
     pub fn into_names(self) -> Vec<Box<str>> {
         self.names.into_iter().map(Into::into).collect()
     }
