@@ -55,6 +55,12 @@ impl Principal {
         Self { name: ANONYMOUS.into(), role: Role::Reader, share_percent, index: 0 }
     }
 
+    /// The same with another role.
+    #[cfg(test)]
+    pub(crate) fn in_role(self, role: Role) -> Self {
+        Self { role, ..self }
+    }
+
     /// Its number among the principals of this host, from 0.
     pub fn index(&self) -> usize {
         self.index

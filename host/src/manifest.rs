@@ -12,6 +12,7 @@
 mod agents;
 mod check;
 mod detect;
+mod document;
 mod name;
 mod network;
 mod problem;
@@ -34,6 +35,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use detect::MemorySource;
+pub use document::DocumentLimits;
 pub use name::{AgentName, NameError};
 pub use network::parse_address;
 pub use problem::{ManifestErrors, Place, Problem};
@@ -46,6 +48,15 @@ use problem::Findings;
 
 /// Bytes of a manifest. A thousand agents with every key written out take a third of it.
 pub const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// Reads a length of time as the manifest has it, such as `5s`.
+///
+/// # Errors
+///
+/// How it should have been written.
+pub fn parse_time(text: &str) -> Result<Duration, String> {
+    time::parse(text)
+}
 
 /// Everything an operator decides, checked.
 #[derive(Debug, Clone)]
@@ -76,6 +87,8 @@ pub struct Manifest {
     pub http: HttpLimits,
     /// Bounds of what clients may keep open.
     pub transports: Transports,
+    /// Bounds of the registry's document.
+    pub document: DocumentLimits,
     /// Bounds of compiling and of compiled code.
     pub compile: CompileLimits,
     /// Longest time a stop waits for running calls.
@@ -150,8 +163,11 @@ pub enum LogFormat {
     Json,
 }
 
+/// Guest memory a call is guaranteed, unless the manifest or the component asks for more.
+pub const RESERVE_BYTES_DEFAULT: u64 = 2 << 20;
+
 /// One agent's component and caps, with the manifest's `defaults` filled in.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentSpec {
     /// File of the component.
     pub component: PathBuf,
@@ -178,7 +194,7 @@ pub struct AgentSpec {
 }
 
 /// A granted directory.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirGrant {
     /// Canonical path on the host.
     pub path: PathBuf,

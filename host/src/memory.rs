@@ -70,6 +70,7 @@ pub mod percent {
     pub const COPIES: u64 = 20;
     pub const REPLIES: u64 = 10;
     pub const CACHE: u64 = 10;
+    pub const DOCUMENT: u64 = 25;
     pub const CONNECTIONS: u64 = 50;
     pub const NATIVE: u64 = 25;
     pub const OTHERS: u64 = 5;
@@ -113,6 +114,8 @@ pub struct Accounts {
     pub connections: Account,
     /// Results that are kept for whoever asks next.
     pub cache: Account,
+    /// The registry's document.
+    pub document: Account,
     /// Those who hold bytes that the host can do without.
     pub relief: Relief,
     /// How memory stands.
@@ -148,6 +151,7 @@ impl Accounts {
             streams: account("streams", percent::OTHERS, 0)?,
             connections: account("connections", percent::CONNECTIONS, 0)?,
             cache: account("cache", percent::CACHE, 0)?,
+            document: account("document", percent::DOCUMENT, 0)?,
             relief: Relief::default(),
             pressure: Pressure::default(),
             children,

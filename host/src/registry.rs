@@ -1,12 +1,45 @@
-//! The typed view of the registry: which agents there are, and under which caps each one runs.
+//! The registry: which agents there are, and under which caps each one runs.
 //!
-//! Filled from the manifest. Callers see only [`Entry`] and [`Registry`], so that where the entries come from can change
-//! without them. Never knows how an agent runs.
+//! The manifest names the agents that the operator has; the document `@mcp.registry` says what of them is served, and how.
+//! The only room that names yrs, and redb.
+//!
+//! # Layout, from a client of the document inwards
+//!
+//! - `sync`: one client's protocol. `outbox`: what waits for it. `presence`: what clients say of themselves.
+//! - `live`: the handle that all rooms have, and what the document's thread and its clients share.
+//! - `owner`: the thread that has the document. `store`: the document on disk.
+//! - `document`: the document itself, behind the gate. `record`: what it says. `schema`: what it may say, and who.
+//!   `ceilings`: what the manifest fixes. `cleanup`: retired entries, removed.
+//!
+//! Invariant: nobody is told what is not stored.
+
+mod ceilings;
+mod cleanup;
+mod document;
+#[doc(hidden)]
+pub mod fuzz;
+mod live;
+mod outbox;
+mod owner;
+mod presence;
+mod record;
+pub mod schema;
+mod store;
+mod sync;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::manifest::{AgentName, AgentSpec, Manifest};
+pub use document::Refused;
+pub use live::{Handle, Paying, View};
+pub use outbox::Next;
+pub use owner::Failed;
+pub use record::Record;
+pub use sync::{Close, Outgoing, Session};
+
+/// Name of the document, as clients know it.
+pub const DOCUMENT: &str = "@mcp.registry";
 
 /// One registered agent.
 #[derive(Debug)]

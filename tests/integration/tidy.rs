@@ -12,19 +12,25 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("main", &["cli"]),
     ("cli", &["lib", "http", "agent", "access", "manifest", "memory"]),
     ("lib", &["cli", "http", "mcp", "agent", "access", "registry", "memory", "manifest"]),
-    ("http", &["mcp", "agent", "access", "memory", "manifest"]),
+    ("http", &["mcp", "agent", "access", "registry", "memory", "manifest"]),
     ("mcp", &["agent", "access", "handover", "memory", "manifest"]),
     ("agent", &["registry", "access", "handover", "memory", "manifest"]),
     ("access", &["manifest"]),
     ("handover", &[]),
-    ("registry", &["manifest"]),
+    ("registry", &["access", "manifest"]),
     ("manifest", &["memory"]),
     ("memory", &[]),
 ];
 
 /// Libraries that only one room may name.
-const SOLE_USERS: [(&str, &str); 5] =
-    [("wasmtime", "agent"), ("wasmtime_wasi", "agent"), ("axum", "http"), ("hyper", "http"), ("yrs", "registry")];
+const SOLE_USERS: [(&str, &str); 6] = [
+    ("wasmtime", "agent"),
+    ("wasmtime_wasi", "agent"),
+    ("axum", "http"),
+    ("hyper", "http"),
+    ("yrs", "registry"),
+    ("redb", "registry"),
+];
 
 /// The only files with unsafe code, each use with its reason.
 const UNSAFE_FILES: [&str; 1] = ["host/src/agent/cache.rs"];

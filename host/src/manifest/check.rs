@@ -14,7 +14,8 @@ use super::problem::Findings;
 use super::raw::Node;
 use super::table::{Setting, Table};
 use super::{
-    CompileLimits, Fuse, HttpLimits, LogFormat, Manifest, Overrides, agents, network, size, tokens, transports,
+    CompileLimits, Fuse, HttpLimits, LogFormat, Manifest, Overrides, agents, document, network, size, tokens,
+    transports,
 };
 
 const K: u64 = 1 << 10;
@@ -62,6 +63,7 @@ pub(super) fn manifest(
     let fuse = top.choice("fuse", Fuse::Auto, &[("auto", Fuse::Auto), ("on", Fuse::On), ("off", Fuse::Off)]).value;
     let http = http(top.table("http"), memory.value);
     let transports = transports::check(top.table("transports"));
+    let document = document::check(top.table("document"));
     let compile = compile(top.table("compile"));
     let drain = top.time("drain", seconds(10), Duration::ZERO..=WAIT_MAX).value;
     let log = top.choice("log", LogFormat::Pretty, &[("pretty", LogFormat::Pretty), ("json", LogFormat::Json)]).value;
@@ -88,6 +90,7 @@ pub(super) fn manifest(
         fuse,
         http,
         transports,
+        document,
         compile,
         drain,
         log,

@@ -1,0 +1,394 @@
+//! The yrs document, behind the gate: one that nobody but the thread which owns it ever sees.
+//!
+//! Whatever comes in is read by the gate, held against the rights of whoever sent it, applied, and compared with the schema;
+//! a value that may not be is put back to what it was, in the host's name, so that its author sees it too. What goes out is
+//! an update of exactly what changed.
+//!
+//! # Layout
+//!
+//! - `values`: between the library's values and JSON.
+//!
+//! Invariant: `records` says what the document says; the gate's ledger has every struct that the document has.
+
+#[cfg(test)]
+mod tests;
+mod values;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde_json::Value;
+use stockade_gate::{Capacity, Checked, Ledger, Limits, Standing, StateVector, Update};
+use yrs::block::ClientID;
+use yrs::updates::decoder::Decode as _;
+use yrs::{Any, Doc, Map as _, MapRef, Options, ReadTxn as _, Transact as _, TransactionMut};
+
+use super::ceilings::Ceilings;
+use super::record::{Record, Records};
+use super::schema::{FIELDS, place};
+use crate::access::Principal;
+use crate::manifest::Role;
+
+/// Bytes that yrs takes for a struct, about: measured 190 for each value that was overwritten.
+const STRUCT_BYTES: usize = 200;
+
+/// What a document is opened with, and keeps until it begins anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Epoch {
+    /// Counted from 1.
+    pub number: u64,
+    /// The host's client ids: the one of this epoch, then those of earlier ones.
+    pub host: Vec<u64>,
+}
+
+/// The document.
+pub struct Document {
+    doc: Doc,
+    agents: MapRef,
+    gate: Ledger,
+    epoch: Epoch,
+    records: Records,
+    records_bytes: usize,
+    /// Agents whose records are others since that was asked last.
+    changed: BTreeSet<Arc<str>>,
+    /// For each client that wrote since the last mark, what was known of it then.
+    marked: BTreeMap<u64, u32>,
+}
+
+/// What an update has done.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// To be stored and sent to everybody, in this order: the update, and what put wrong values right.
+    pub updates: Vec<Vec<u8>>,
+    /// What was put back, and why.
+    pub corrections: Vec<String>,
+}
+
+/// Why an update is not applied. Nothing has changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("{0}")]
+    Gate(Standing),
+    #[error("{touched} may not be written by `{principal}`")]
+    Forbidden { touched: String, principal: Arc<str> },
+    #[error("there is no agent `{0}`; `stockade agents` lists all")]
+    Unknown(Arc<str>),
+    /// A value that may not be, or a field that there is not.
+    #[error("{0}")]
+    Invalid(String),
+    /// The gate lets nothing through that yrs refuses: a mistake in one of them.
+    #[error("the document cannot take it: {0}")]
+    Unapplied(String),
+}
+
+impl Document {
+    /// An empty one.
+    pub fn new(epoch: Epoch) -> Self {
+        let client_id = ClientID::new(epoch.host.first().copied().unwrap_or_default());
+        let doc = Doc::with_options(Options { skip_gc: false, ..Options::with_client_id(client_id) });
+        let agents = doc.get_or_insert_map(stockade_gate::ROOT);
+        let gate = Ledger::new(epoch.host.clone(), Capacity::default());
+        let (records, changed, marked) = (Records::new(), BTreeSet::new(), BTreeMap::new());
+        Self { doc, agents, gate, epoch, records, records_bytes: 0, changed, marked }
+    }
+
+    /// The document anew, with what it says and without what it was: of another epoch. The second is its whole state.
+    pub fn renewed(&self, host: u64) -> (Self, Vec<u8>) {
+        let mut ids = vec![host];
+        ids.extend(&self.epoch.host);
+        let mut next = Self::new(Epoch { number: self.epoch.number + 1, host: ids });
+        let began = next.begin();
+        debug_assert!(!began.is_empty());
+        next.own(|txn, agents| {
+            for (name, record) in &self.records {
+                values::put(txn, agents, name, record.fields().map(|(field, value)| (field, value.clone())));
+            }
+        });
+        for name in self.records.keys() {
+            next.refresh(name);
+        }
+        let state = next.diff(&StateVector::default());
+        (next, state)
+    }
+
+    /// Enters a struct of the host's own, so that whoever has synced knows of this epoch: an update.
+    pub fn begin(&mut self) -> Vec<u8> {
+        self.own(|txn, agents| {
+            agents.insert(txn, "", Any::Null);
+            agents.remove(txn, "");
+        })
+    }
+
+    /// Applies what was stored: it has passed the gate before, and passes it again.
+    ///
+    /// # Errors
+    ///
+    /// When it is damaged.
+    pub fn restore(&mut self, bytes: &[u8]) -> Result<(), Refused> {
+        let update = Update::read(bytes, &Limits::STORED).map_err(|error| Refused::Gate(error.into()))?;
+        let checked = self.gate.check_own(&update).map_err(Refused::Gate)?;
+        let touched: Vec<Arc<str>> = checked.touches(&self.gate).map(|touch| touch.agent.into()).collect();
+        self.integrate(bytes, checked)?;
+        for agent in &touched {
+            self.refresh(agent);
+        }
+        Ok(())
+    }
+
+    /// Applies what a client sent.
+    ///
+    /// # Errors
+    ///
+    /// When it is not applied; nothing has changed then.
+    pub fn apply(
+        &mut self,
+        bytes: &[u8],
+        limits: &Limits,
+        by: &Principal,
+        ceilings: &Ceilings,
+    ) -> Result<Applied, Refused> {
+        let update = Update::read(bytes, limits).map_err(|error| Refused::Gate(error.into()))?;
+        let checked = self.gate.check(&update).map_err(Refused::Gate)?;
+        if checked.is_empty() {
+            return Ok(Applied::default());
+        }
+        let mut touched = Vec::new();
+        for touch in checked.touches(&self.gate) {
+            let place = touch.field.and_then(place).filter(|place| FIELDS[*place].may_be_written(by, touch.agent));
+            let Some(place) = place else {
+                return Err(Refused::Forbidden { touched: touch.to_string(), principal: by.name.clone() });
+            };
+            touched.push((Arc::<str>::from(touch.agent), place));
+        }
+        // Structs that are nowhere still make it larger.
+        if touched.is_empty() && by.role == Role::Reader {
+            return Err(Refused::Forbidden { touched: "the document".to_owned(), principal: by.name.clone() });
+        }
+        let mut applied = Applied { updates: vec![self.integrate(bytes, checked)?], ..Applied::default() };
+        let mut wrong = Vec::new();
+        for (agent, place) in &touched {
+            let value = values::value(&self.doc.transact(), &self.agents, agent, FIELDS[*place].name);
+            let fits = FIELDS[*place].check(&value).and_then(|()| ceilings.check(agent, FIELDS[*place].name, &value));
+            if let Err(reason) = fits {
+                applied.corrections.push(reason);
+                wrong.push((agent.clone(), *place));
+            }
+        }
+        if !wrong.is_empty() {
+            applied.updates.push(self.put_right(&wrong));
+        }
+        // They are in the order of agents.
+        touched.dedup_by(|one, other| one.0 == other.0);
+        touched.iter().for_each(|(agent, _)| self.refresh(agent));
+        Ok(applied)
+    }
+
+    /// Sets fields of an agent for somebody, all or none; null removes one. An update, or none if nothing changes.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such agent or field, or it may not be set so, or not by this principal.
+    pub fn edit(
+        &mut self,
+        agent: &Arc<str>,
+        fields: Vec<(String, Value)>,
+        by: &Principal,
+        ceilings: &Ceilings,
+    ) -> Result<Option<Vec<u8>>, Refused> {
+        if !self.records.contains_key(agent) {
+            return Err(Refused::Unknown(agent.clone()));
+        }
+        let mut checked = Vec::with_capacity(fields.len());
+        for (name, value) in fields {
+            let field = place(&name).map(|place| &FIELDS[place]).ok_or_else(|| {
+                let names: Vec<&str> = FIELDS.iter().map(|field| field.name).collect();
+                Refused::Invalid(format!("there is no field `{name}`; there are {}", names.join(", ")))
+            })?;
+            if !field.may_be_written(by, agent) {
+                let touched = format!("`{name}` of agent `{agent}`");
+                return Err(Refused::Forbidden { touched, principal: by.name.clone() });
+            }
+            field.check(&value).and_then(|()| ceilings.check(agent, field.name, &value)).map_err(Refused::Invalid)?;
+            checked.push((field.name, value));
+        }
+        Ok(self.write(agent, &checked))
+    }
+
+    /// Writes fields of an agent in the host's name, making its entry if there is none. Null removes a field. An update, or
+    /// none if nothing changes.
+    pub fn write(&mut self, agent: &str, fields: &[(&'static str, Value)]) -> Option<Vec<u8>> {
+        let changes: Vec<_> = match self.records.get(agent) {
+            Some(record) => fields.iter().filter(|(field, value)| record.get(field) != value).cloned().collect(),
+            None => fields.to_vec(),
+        };
+        if changes.is_empty() && self.records.contains_key(agent) {
+            return None;
+        }
+        let update = self.own(|txn, agents| values::put(txn, agents, agent, changes));
+        self.refresh(agent);
+        Some(update)
+    }
+
+    /// Removes an agent's entry. An update, or none if there is no such entry.
+    pub fn remove(&mut self, agent: &str) -> Option<Vec<u8>> {
+        self.records.contains_key(agent).then(|| {
+            let update = self.own(|txn, agents| drop(agents.remove(txn, agent)));
+            self.refresh(agent);
+            update
+        })
+    }
+
+    /// What somebody lacks who has this much.
+    pub fn diff(&self, known: &StateVector) -> Vec<u8> {
+        let known = known.0.iter().map(|(client, clock)| (ClientID::new(*client), *clock));
+        let mut vector = yrs::StateVector::default();
+        known.for_each(|(client, clock)| vector.set_max(client, clock));
+        self.doc.transact().encode_diff_v1(&vector)
+    }
+
+    pub fn state_vector(&self) -> StateVector {
+        self.gate.state_vector()
+    }
+
+    /// From here on what is written is new to [`Document::marked_vector`].
+    pub fn mark(&mut self) {
+        self.marked.clear();
+    }
+
+    /// What the document had when it was last marked.
+    pub fn marked_vector(&self) -> StateVector {
+        let mut vector = self.gate.state_vector();
+        for (client, clock) in &mut vector.0 {
+            *clock = self.marked.get(client).copied().unwrap_or(*clock);
+        }
+        vector.0.retain(|(_, clock)| *clock > 0);
+        vector
+    }
+
+    /// Records that are others than when this was asked last; none is an agent that has gone.
+    pub fn take_changed(&mut self) -> Vec<(Arc<str>, Option<Arc<Record>>)> {
+        let changed = std::mem::take(&mut self.changed);
+        changed.into_iter().map(|agent| (agent.clone(), self.records.get(&agent).cloned())).collect()
+    }
+
+    pub fn records(&self) -> &Records {
+        &self.records
+    }
+
+    pub fn epoch(&self) -> &Epoch {
+        &self.epoch
+    }
+
+    /// Structs that the gate counts.
+    pub fn entries(&self) -> usize {
+        self.gate.entries()
+    }
+
+    /// Bytes of memory, about: the gate's ledger, the library's structs, the records.
+    pub fn bytes(&self) -> usize {
+        // The records stand in the library's structs too.
+        self.gate.bytes() + self.gate.entries() * STRUCT_BYTES + 2 * self.records_bytes
+    }
+
+    /// Applies a client's update whatever the client's rights are: for fuzzers, to whom rights are no matter.
+    pub(super) fn apply_any(&mut self, bytes: &[u8], update: &Update<'_>) -> Result<Vec<u8>, Refused> {
+        let checked = self.gate.check(update).map_err(Refused::Gate)?;
+        self.integrate(bytes, checked)
+    }
+
+    /// Whether the library waits for something before it applies all that it has.
+    pub(super) fn has_pending(&self) -> bool {
+        let txn = self.doc.transact();
+        txn.store().pending_update().is_some() || txn.store().pending_ds().is_some()
+    }
+
+    /// How many structs of each client the library knows, in the order of clients.
+    pub(super) fn library_vector(&self) -> Vec<(u64, u32)> {
+        let vector = self.doc.transact().state_vector();
+        let mut vector: Vec<_> = vector.iter().map(|(client, clock)| (client.get(), *clock)).collect();
+        vector.sort_unstable();
+        vector
+    }
+
+    /// Bytes that a document takes which says the same and has no past.
+    pub fn least_bytes(&self) -> usize {
+        self.records.len() * FIELDS.len() * STRUCT_BYTES + 2 * self.records_bytes
+    }
+
+    /// Hands bytes that the gate has passed to the library, and enters them; answers with what changed, as an update.
+    fn integrate(&mut self, bytes: &[u8], checked: Checked) -> Result<Vec<u8>, Refused> {
+        let unapplied = |error: &dyn std::fmt::Display| Refused::Unapplied(error.to_string());
+        let update = yrs::Update::decode_v1(bytes).map_err(|error| unapplied(&error))?;
+        let mut txn = self.doc.transact_mut();
+        txn.apply_update(update).map_err(|error| unapplied(&error))?;
+        txn.commit();
+        let deleted: Vec<(u64, Vec<[u32; 2]>)> = txn
+            .delete_set()
+            .iter()
+            .map(|(client, ranges)| (client.get(), ranges.iter().map(|range| [range.start, range.end]).collect()))
+            .collect();
+        let changed = txn.encode_update_v1();
+        drop(txn);
+        self.admit(checked);
+        for (client, ranges) in deleted {
+            self.gate.note_deleted(client, &ranges);
+        }
+        Ok(changed)
+    }
+
+    /// Changes the document in the host's name; answers with what changed, as an update.
+    fn own(&mut self, change: impl FnOnce(&mut TransactionMut<'_>, &MapRef)) -> Vec<u8> {
+        let mut txn = self.doc.transact_mut();
+        change(&mut txn, &self.agents);
+        txn.commit();
+        let bytes = txn.encode_update_v1();
+        drop(txn);
+        let update = Update::read(&bytes, &Limits::STORED).expect("the host writes what the gate reads");
+        let checked = self.gate.check_own(&update).expect("the host writes what fits its own document");
+        self.admit(checked);
+        bytes
+    }
+
+    /// Puts fields back to what the records say.
+    fn put_right(&mut self, wrong: &[(Arc<str>, usize)]) -> Vec<u8> {
+        let right: Vec<_> = wrong
+            .iter()
+            .map(|(agent, place)| {
+                let value = self.records.get(agent).map_or(Value::Null, |record| record.at(*place).clone());
+                (agent.clone(), FIELDS[*place].name, value)
+            })
+            .collect();
+        self.own(|txn, agents| {
+            for (agent, field, value) in right {
+                values::put(txn, agents, &agent, [(field, value)]);
+            }
+        })
+    }
+
+    /// Reads an agent's record anew.
+    fn refresh(&mut self, agent: &str) {
+        let record = values::record(&self.doc.transact(), &self.agents, agent);
+        let before = self.records.get(agent);
+        if before.map(|before| &**before) == record.as_ref() {
+            return;
+        }
+        self.records_bytes -= before.map_or(0, |before| before.bytes());
+        let name: Arc<str> = agent.into();
+        match record {
+            Some(record) => {
+                self.records_bytes += record.bytes();
+                self.records.insert(name.clone(), record.into());
+            }
+            None => drop(self.records.remove(agent)),
+        }
+        self.changed.insert(name);
+    }
+
+    /// Enters what was applied, and what was known before.
+    fn admit(&mut self, checked: Checked) {
+        for (client, known) in checked.writers() {
+            self.marked.entry(client).or_insert(known);
+        }
+        self.gate.admit(checked);
+    }
+}

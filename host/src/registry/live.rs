@@ -1,0 +1,237 @@
+//! The handle on the document that all other rooms have.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use serde_json::Value;
+use stockade_gate::{Message, StateVector};
+use stockade_ledger::Account;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::ceilings::Ceilings;
+use super::outbox::{Audience, Ending, Frame, Outbox};
+use super::owner::{self, Command, Failed};
+use super::presence::Presence;
+use super::record::Record;
+use super::store::Store;
+use crate::access::Principal;
+use crate::manifest::{DocumentLimits, Manifest};
+
+/// How long news of presence are gathered before they are told.
+const PRESENCE_PAUSE: Duration = Duration::from_millis(250);
+
+/// The registry's document: what it says, and a way to its thread. A cheap handle.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    commands: mpsc::Sender<Command>,
+    shared: Arc<Shared>,
+    limits: DocumentLimits,
+}
+
+/// What the thread of the document and its clients share.
+#[derive(Debug)]
+pub struct Shared {
+    pub audience: Audience,
+    pub presence: Presence,
+    pub ceilings: Ceilings,
+    /// Pays for updates that wait to be applied.
+    pub incoming: Account,
+    /// Pays for frames on their way to clients.
+    pub outgoing: Account,
+    records: RwLock<BTreeMap<Arc<str>, Arc<Record>>>,
+    view: Mutex<View>,
+    changed: watch::Sender<u64>,
+    connections: AtomicU64,
+}
+
+/// Figures of the document.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct View {
+    pub epoch: u64,
+    /// Number of the last update on disk.
+    pub stored: u64,
+    pub bytes: u64,
+    pub entries: u64,
+}
+
+/// What pays for the document and what comes of it.
+#[derive(Debug, Clone)]
+pub struct Paying {
+    pub document: Account,
+    pub incoming: Account,
+    pub outgoing: Account,
+}
+
+impl Handle {
+    /// Opens the document below the host's data, or makes it.
+    ///
+    /// # Errors
+    ///
+    /// When another host uses this data directory, the document cannot be read, or does not fit its account.
+    pub fn open(manifest: &Manifest, data: &Path, paying: Paying) -> anyhow::Result<Self> {
+        let Paying { document, incoming, outgoing } = paying;
+        let shared = Arc::new(Shared {
+            audience: Audience::default(),
+            presence: Presence::new(outgoing.clone()),
+            ceilings: Ceilings::new(manifest),
+            incoming,
+            outgoing,
+            records: RwLock::default(),
+            view: Mutex::default(),
+            changed: watch::Sender::new(0),
+            connections: AtomicU64::new(0),
+        });
+        let commands = owner::start(Store::open(data)?, shared.clone(), document)?;
+        Ok(Self { commands, shared, limits: manifest.document })
+    }
+
+    /// One that is paid for by a ledger of its own.
+    #[cfg(test)]
+    pub(crate) fn open_for_test(manifest: &Manifest, data: &Path) -> Self {
+        let ledger = stockade_ledger::Ledger::new(256 << 20);
+        let account = |name: &str| {
+            let spec = stockade_ledger::Spec { name: name.into(), ceiling: 64 << 20, floor: 0 };
+            ledger.account(spec).expect("there is enough")
+        };
+        let paying =
+            Paying { document: account("document"), incoming: account("incoming"), outgoing: account("outgoing") };
+        Self::open(manifest, data, paying).expect("a document can be made here")
+    }
+
+    /// What the document says of an agent.
+    pub fn record(&self, agent: &str) -> Option<Arc<Record>> {
+        self.shared.records().get(agent).cloned()
+    }
+
+    /// All agents it has, by name.
+    pub fn records(&self) -> Vec<(Arc<str>, Arc<Record>)> {
+        self.shared.records().iter().map(|(name, record)| (name.clone(), record.clone())).collect()
+    }
+
+    /// Changes whenever a record does.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.changed.subscribe()
+    }
+
+    pub fn view(&self) -> View {
+        *self.shared.view.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Clients that are connected, and those of whom it is known that somebody is there.
+    pub fn crowd(&self) -> (usize, usize) {
+        (self.shared.audience.count(), self.shared.presence.count())
+    }
+
+    /// Sets fields of an agent for somebody; null removes one.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such agent or field, or it may not be set so, or not by this principal; or as [`Handle::write`].
+    pub async fn edit(&self, agent: Arc<str>, fields: Vec<(String, Value)>, by: Arc<Principal>) -> Result<(), Failed> {
+        self.ask(|answer| Command::Edit { agent, fields, by, answer }).await.map(drop)
+    }
+
+    /// Writes fields of an agent in the host's name, making its entry if there is none; null removes a field.
+    ///
+    /// # Errors
+    ///
+    /// When the disk does not take it, or the host is stopping.
+    pub async fn write(&self, agent: Arc<str>, fields: Vec<(&'static str, Value)>) -> Result<(), Failed> {
+        self.ask(|answer| Command::Write { agent, fields, answer }).await.map(drop)
+    }
+
+    /// Removes entries of agents.
+    ///
+    /// # Errors
+    ///
+    /// As [`Handle::write`].
+    pub async fn remove(&self, agents: Vec<Arc<str>>) -> Result<(), Failed> {
+        self.ask(|answer| Command::Remove { agents, answer }).await.map(drop)
+    }
+
+    /// Tells clients who has come and gone, until nobody has this handle's document any more.
+    pub async fn tend(&self) {
+        let mut ticks = tokio::time::interval(PRESENCE_PAUSE);
+        loop {
+            ticks.tick().await;
+            for news in self.shared.presence.news() {
+                // Whoever misses it hears it again within 15 s: clients renew what they say.
+                self.shared.tell(&Message::Awareness(&news), None::<fn() -> StateVector>);
+            }
+        }
+    }
+
+    /// Sends all clients away: the host stops.
+    pub fn close(&self) {
+        self.shared.audience.each(|outbox| outbox.end(Ending::Stop));
+    }
+
+    pub(super) fn limits(&self) -> DocumentLimits {
+        self.limits
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// Asks the thread, and waits for its answer.
+    pub(super) async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<T, Failed>>) -> Command,
+    ) -> Result<T, Failed> {
+        let (answer, answered) = oneshot::channel();
+        self.commands.send(command(answer)).await.map_err(|_| Failed::Stopping)?;
+        // Its thread has failed over it, and goes on without it.
+        answered.await.unwrap_or_else(|_| Err(Failed::Disk("the document failed; see the host's log".into())))
+    }
+}
+
+impl Shared {
+    pub fn next_connection(&self) -> u64 {
+        self.connections.fetch_add(1, Relaxed)
+    }
+
+    /// A frame that is paid for; none if there is no room for it now.
+    pub fn frame(&self, message: &Message<'_>) -> Option<Arc<Frame>> {
+        let bytes = message.write();
+        let charge = self.outgoing.charge(bytes.len() as u64).ok()?;
+        Some(Arc::new(Frame { bytes, charge }))
+    }
+
+    /// Sends a message to all clients. `before` says what those have who miss it; without it they are not told later.
+    pub fn tell(&self, message: &Message<'_>, before: Option<impl Fn() -> StateVector>) {
+        let tell: Box<dyn Fn(&Outbox)> = match (self.frame(message), before) {
+            (Some(frame), Some(before)) => Box::new(move |outbox| outbox.push(&frame, &before)),
+            (Some(frame), None) => Box::new(move |outbox| outbox.offer(&frame)),
+            (None, Some(before)) => Box::new(move |outbox| outbox.miss(&before)),
+            (None, None) => return,
+        };
+        self.audience.each(tell);
+    }
+
+    /// Lets everybody read what the document says now of these agents.
+    pub fn publish(&self, changed: Vec<(Arc<str>, Option<Arc<Record>>)>, view: View) {
+        let mut any = false;
+        {
+            let mut records = self.records.write().unwrap_or_else(PoisonError::into_inner);
+            for (agent, record) in changed {
+                any = true;
+                match record {
+                    Some(record) => drop(records.insert(agent, record)),
+                    None => drop(records.remove(&agent)),
+                }
+            }
+        }
+        *self.view.lock().unwrap_or_else(PoisonError::into_inner) = view;
+        if any {
+            self.changed.send_modify(|version| *version += 1);
+        }
+    }
+
+    fn records(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<Arc<str>, Arc<Record>>> {
+        self.records.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}

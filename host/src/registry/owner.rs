@@ -1,0 +1,382 @@
+//! The one thread that has the document: takes what is asked of it in groups, stores each group, and only then tells of it.
+//!
+//! A group is what waits when the thread is free, so that many writers share one turn of the disk. Whatever fails on disk is
+//! undone by reading the document anew from there: nobody has been told of it.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use serde_json::Value;
+use stockade_gate::{Limits, Message, StateVector};
+use stockade_ledger::{Account, Charge};
+use tokio::sync::{mpsc, oneshot};
+
+use super::document::{Applied, Document, Epoch, Refused};
+use super::live::{Shared, View};
+use super::outbox::{Ending, Frame};
+use super::store::Store;
+use crate::access::{Principal, random};
+
+/// Commands that wait. Each connection has at most one of its own.
+pub const INBOX_MAX: usize = 1_024;
+
+/// Commands of one group.
+const GROUP_MAX: usize = 256;
+
+/// The stack of the thread: what yrs does recursively is bounded by the gate, and this is far more than it takes.
+const STACK_BYTES: usize = 64 << 20;
+
+/// How much larger a document may be than what it says takes, in bytes and in parts of that, before it begins anew.
+const GROWTH_BYTES: usize = 16 << 20;
+const GROWTH_PARTS: usize = 4;
+
+/// Entries of the gate's ledger after which it does so in any case.
+const ENTRIES_MAX: usize = 250_000;
+
+/// Something that is asked of the document.
+#[derive(Debug)]
+pub enum Command {
+    /// What somebody lacks who has this much: as `SyncStep2`, or as what has just happened.
+    Diff { known: StateVector, step_2: bool, answer: Answer<Difference> },
+    /// What the document has.
+    Vector { answer: Answer<StateVector> },
+    /// Takes a client's update.
+    Apply { bytes: Vec<u8>, charge: Charge, sync: bool, by: Arc<Principal>, answer: Answer<Done> },
+    /// Sets fields of an agent for somebody who asks the host to.
+    Edit { agent: Arc<str>, fields: Vec<(String, Value)>, by: Arc<Principal>, answer: Answer<Done> },
+    /// Writes fields of an agent, in the host's name.
+    Write { agent: Arc<str>, fields: Vec<(&'static str, Value)>, answer: Answer<Done> },
+    /// Removes entries of agents.
+    Remove { agents: Vec<Arc<str>>, answer: Answer<Done> },
+}
+
+impl Command {
+    /// Answers that it was not done. Whoever has gone needs no answer.
+    fn fail(self, why: &Failed) {
+        match self {
+            Self::Diff { answer, .. } => drop(answer.send(Err(why.clone()))),
+            Self::Vector { answer } => drop(answer.send(Err(why.clone()))),
+            Self::Apply { answer, .. }
+            | Self::Edit { answer, .. }
+            | Self::Write { answer, .. }
+            | Self::Remove { answer, .. } => drop(answer.send(Err(why.clone()))),
+        }
+    }
+}
+
+/// Where an answer goes.
+pub type Answer<T> = oneshot::Sender<Result<T, Failed>>;
+
+/// What was put back in an update that was taken, and why.
+pub type Done = Vec<String>;
+
+/// What somebody lacks.
+#[derive(Debug)]
+pub enum Difference {
+    Frame(Arc<Frame>),
+    /// He has a document of an earlier epoch.
+    Retired,
+}
+
+/// Why a command was not done.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Failed {
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The disk does not take it; it may later.
+    #[error("the document cannot be stored now: {0}")]
+    Disk(Arc<str>),
+    #[error("there is no memory for it now: {0}")]
+    NoRoom(Arc<str>),
+    #[error("the host is stopping")]
+    Stopping,
+}
+
+impl Failed {
+    fn disk() -> Self {
+        Self::Disk("its disk is full or fails; see the host's log".into())
+    }
+}
+
+impl Asked {
+    fn fail(self, why: &Failed) {
+        match self {
+            Self::Diff(.., answer) => drop(answer.send(Err(why.clone()))),
+            Self::Vector(answer) => drop(answer.send(Err(why.clone()))),
+        }
+    }
+}
+
+/// The thread's own.
+struct Owner {
+    document: Document,
+    store: Store,
+    shared: Arc<Shared>,
+    /// Pays for the document.
+    charge: Charge,
+    account: Account,
+    /// The whole of it as a frame, until it changes: what everybody asks for who comes anew.
+    whole: Option<Arc<Frame>>,
+    /// What is in memory is not what is on disk, which could not be read when that was tried.
+    astray: bool,
+}
+
+/// A question that is answered once the writes of its group are stored.
+enum Asked {
+    Diff(StateVector, bool, Answer<Difference>),
+    Vector(Answer<StateVector>),
+}
+
+/// Opens the document and starts its thread, which ends when nobody can ask it any more.
+///
+/// # Errors
+///
+/// When it cannot be read, does not fit its account, or there is no thread.
+pub fn start(store: Store, shared: Arc<Shared>, account: Account) -> anyhow::Result<mpsc::Sender<Command>> {
+    let (commands, inbox) = mpsc::channel(INBOX_MAX);
+    let (opened, open) = std::sync::mpsc::sync_channel(1);
+    let run = move || {
+        // On its own stack from the first byte: a stored document is applied here.
+        match Owner::open(store, shared, account) {
+            Ok(owner) => {
+                let _ = opened.send(Ok(()));
+                owner.run(inbox);
+            }
+            Err(error) => drop(opened.send(Err(error))),
+        }
+    };
+    std::thread::Builder::new().name("registry".into()).stack_size(STACK_BYTES).spawn(run).context("no thread")?;
+    open.recv().context("the thread of the registry's document has ended")??;
+    Ok(commands)
+}
+
+impl Owner {
+    fn open(mut store: Store, shared: Arc<Shared>, account: Account) -> anyhow::Result<Self> {
+        let document = read(&mut store)?;
+        let charge = account.empty();
+        let mut owner = Self { document, store, shared, charge, account, whole: None, astray: false };
+        let bytes = owner.document.bytes() as u64;
+        owner.charge = owner.account.charge(bytes).context("the registry's document does not fit its account")?;
+        owner.publish();
+        let (agents, epoch) = (owner.document.records().len(), owner.document.epoch().number);
+        tracing::info!(agents, epoch, stored = owner.store.last(), "registry document opened");
+        Ok(owner)
+    }
+
+    fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
+        while let Some(first) = inbox.blocking_recv() {
+            let mut group = vec![first];
+            while group.len() < GROUP_MAX
+                && let Ok(next) = inbox.try_recv()
+            {
+                group.push(next);
+            }
+            // A panic of the library's must not be the end of the registry: what was begun is undone as for the disk.
+            let done = std::panic::catch_unwind(AssertUnwindSafe(|| self.serve(group)));
+            if done.is_err() {
+                tracing::error!("the registry's document failed; it is read anew from disk");
+                self.reread();
+            }
+        }
+        self.shared.audience.each(|outbox| outbox.end(Ending::Stop));
+    }
+
+    fn serve(&mut self, group: Vec<Command>) {
+        if self.astray {
+            self.reread();
+        }
+        if self.astray {
+            return group.into_iter().for_each(|command| command.fail(&Failed::disk()));
+        }
+        self.document.mark();
+        let (mut updates, mut answers, mut asked) = (Vec::new(), Vec::new(), Vec::new());
+        for command in group {
+            match command {
+                Command::Diff { known, step_2, answer } => asked.push(Asked::Diff(known, step_2, answer)),
+                Command::Vector { answer } => asked.push(Asked::Vector(answer)),
+                Command::Apply { bytes, charge, sync, by, answer } => {
+                    let applied = self.apply(&bytes, sync, &by);
+                    drop((bytes, charge));
+                    answers.push((answer, applied.map(|applied| take(applied, &mut updates))));
+                }
+                Command::Edit { agent, fields, by, answer } => {
+                    let edited = self.document.edit(&agent, fields, &by, &self.shared.ceilings);
+                    let done = edited.map(|update| updates.extend(update)).map(|()| Done::new());
+                    answers.push((answer, done.map_err(Failed::Refused)));
+                }
+                Command::Write { agent, fields, answer } => {
+                    updates.extend(self.document.write(&agent, &fields));
+                    answers.push((answer, Ok(Done::new())));
+                }
+                Command::Remove { agents, answer } => {
+                    updates.extend(agents.iter().filter_map(|agent| self.document.remove(agent)));
+                    answers.push((answer, Ok(Done::new())));
+                }
+            }
+        }
+        if !updates.is_empty() && !self.settle(updates) {
+            let undone = answers.iter_mut().filter(|(_, answer)| answer.is_ok());
+            undone.for_each(|(_, answer)| *answer = Err(Failed::disk()));
+        }
+        // Whoever has gone needs no answer.
+        for (answer, result) in answers {
+            let _ = answer.send(result);
+        }
+        for asked in asked {
+            if self.astray {
+                asked.fail(&Failed::disk());
+                continue;
+            }
+            match asked {
+                Asked::Diff(known, step_2, answer) => drop(answer.send(self.diff(&known, step_2))),
+                Asked::Vector(answer) => drop(answer.send(Ok(self.document.state_vector()))),
+            }
+        }
+    }
+
+    fn apply(&mut self, bytes: &[u8], sync: bool, by: &Principal) -> Result<Applied, Failed> {
+        let limits = if sync { Limits::SYNC } else { Limits::LIVE };
+        // For reading it, and for what may stay of it.
+        let _room = self
+            .account
+            .charge((limits.cost(bytes.len()) + 2 * bytes.len()) as u64)
+            .map_err(|refusal| Failed::NoRoom(refusal.to_string().into()))?;
+        Ok(self.document.apply(bytes, &limits, by, &self.shared.ceilings)?)
+    }
+
+    /// Stores updates, and tells everybody of them; false if they are undone because the disk did not take them.
+    fn settle(&mut self, updates: Vec<Vec<u8>>) -> bool {
+        if let Err(error) = self.store.append(&updates) {
+            tracing::error!(
+                error = format!("{error:#}"),
+                "the registry's document cannot be stored: writes are refused"
+            );
+            self.reread();
+            return false;
+        }
+        self.publish();
+        for update in updates {
+            self.shared.tell(&Message::Update(&update), Some(|| self.document.marked_vector()));
+        }
+        self.tidy();
+        true
+    }
+
+    /// Keeps log and document short.
+    fn tidy(&mut self) {
+        let (bytes, entries) = (self.document.bytes(), self.document.entries());
+        let least = self.document.least_bytes();
+        // At half of what there is for it, so that beginning anew has room for both.
+        let half = self.account.ceiling() as usize / 2;
+        let most = (GROWTH_BYTES + GROWTH_PARTS * least).min(half).max(2 * least);
+        let grown = bytes > most || entries > ENTRIES_MAX;
+        let stored = match grown {
+            true => self.renew(),
+            false if self.store.wants_snapshot() => {
+                self.store.snapshot(self.document.epoch(), &self.document.diff(&StateVector::default()))
+            }
+            false => Ok(()),
+        };
+        if let Err(error) = stored {
+            tracing::warn!(error = format!("{error:#}"), "no snapshot of the registry's document could be stored");
+        }
+        self.pay();
+    }
+
+    /// Begins the document anew: what it says, without what it was. Its clients are sent away, to come back with nothing.
+    fn renew(&mut self) -> anyhow::Result<()> {
+        let before = self.document.bytes();
+        let (document, state) = self.document.renewed(client_id()?);
+        self.store.snapshot(document.epoch(), &state)?;
+        self.document = document;
+        self.publish();
+        self.shared.audience.each(|outbox| outbox.end(Ending::Epoch));
+        let (epoch, freed) = (self.document.epoch().number, before.saturating_sub(self.document.bytes()));
+        tracing::info!(epoch, freed, "the registry's document has begun anew");
+        Ok(())
+    }
+
+    fn diff(&mut self, known: &StateVector, step_2: bool) -> Result<Difference, Failed> {
+        if self.document.epoch().host.iter().skip(1).any(|host| known.names(*host)) {
+            return Ok(Difference::Retired);
+        }
+        let whole = step_2 && known.0.is_empty();
+        if let Some(frame) = self.whole.as_ref().filter(|_| whole) {
+            return Ok(Difference::Frame(frame.clone()));
+        }
+        let update = self.document.diff(known);
+        let message = if step_2 { Message::Step2(&update) } else { Message::Update(&update) };
+        let frame = self.shared.frame(&message);
+        let frame = frame.ok_or_else(|| Failed::NoRoom(format!("{} bytes are too many", update.len()).into()))?;
+        if whole {
+            self.whole = Some(frame.clone());
+        }
+        Ok(Difference::Frame(frame))
+    }
+
+    /// Reads the document anew from disk, as it was before this group.
+    fn reread(&mut self) {
+        let read = read(&mut self.store);
+        self.astray = read.is_err();
+        match read {
+            Ok(document) => self.document = document,
+            Err(error) => {
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "the registry's document cannot be read; nothing is written"
+                );
+                return;
+            }
+        }
+        self.publish();
+        self.pay();
+    }
+
+    /// Lets everybody read what the document says now.
+    fn publish(&mut self) {
+        self.whole = None;
+        let view = View {
+            epoch: self.document.epoch().number,
+            stored: self.store.last(),
+            bytes: self.document.bytes() as u64,
+            entries: self.document.entries() as u64,
+        };
+        self.shared.publish(self.document.take_changed(), view);
+    }
+
+    fn pay(&mut self) {
+        let (bytes, held) = (self.document.bytes() as u64, self.charge.bytes());
+        if bytes < held {
+            self.charge.shrink(held - bytes);
+        } else if self.charge.grow(bytes - held).is_err() {
+            // It is there, so it is counted as far as that goes; what it takes to read more is refused from now on.
+            let _ = self.charge.grow(self.account.free().min(bytes - held));
+        }
+    }
+}
+
+fn take(applied: Applied, updates: &mut Vec<Vec<u8>>) -> Vec<String> {
+    updates.extend(applied.updates);
+    applied.corrections
+}
+
+/// The stored document, or a new one.
+fn read(store: &mut Store) -> anyhow::Result<Document> {
+    let Some(found) = store.load().context("the registry's document cannot be read")? else {
+        let mut document = Document::new(Epoch { number: 1, host: vec![client_id()?] });
+        let state = document.begin();
+        store.snapshot(document.epoch(), &state).context("the registry's document cannot be stored")?;
+        return Ok(document);
+    };
+    let mut document = Document::new(found.epoch);
+    for update in &found.updates {
+        document.restore(update).context("the registry's document is damaged")?;
+    }
+    Ok(document)
+}
+
+/// As Yjs chooses them: 32 random bits.
+fn client_id() -> anyhow::Result<u64> {
+    Ok(u32::from_le_bytes(random::<4>()?).into())
+}

@@ -1,0 +1,177 @@
+//! The document on disk: every update that was taken, since the last snapshot of the whole.
+//!
+//! What is stored here is what is acknowledged: nobody is told of an update before it is. A group of updates is one
+//! transaction; a snapshot takes the place of the updates before it in one, too.
+
+use std::fs::File;
+use std::path::Path;
+
+use anyhow::Context as _;
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, OpenOptions, OpenOptionsExt as _};
+use redb::backends::FileBackend;
+use redb::{Builder, Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
+
+use super::document::Epoch;
+
+/// Name of the directory below the host's data, and of the file in it.
+const DIRECTORY: &str = "registry";
+const FILE: &str = "document.redb";
+
+/// Only the host's own user reads or writes them.
+const DIRECTORY_MODE: u32 = 0o700;
+const FILE_MODE: u32 = 0o600;
+
+/// Bytes of pages that the library keeps in memory.
+const CACHE_BYTES: usize = 1 << 20;
+
+/// Updates, and bytes of them, after which a snapshot takes their place.
+const LOG_UPDATES_MAX: u64 = 1_000;
+const LOG_BYTES_MAX: u64 = 1 << 20;
+
+/// Updates since the snapshot, by their number.
+const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
+
+/// The snapshot: the update that makes the whole document, and the number of the last update in it.
+const SNAPSHOT: TableDefinition<'_, (), (u64, &[u8])> = TableDefinition::new("snapshot");
+
+/// The epoch: its number, and the host's client ids, the latest first.
+const EPOCH: TableDefinition<'_, (), (u64, Vec<u64>)> = TableDefinition::new("epoch");
+
+/// The stored document. There is one for each data directory: the file is locked.
+#[derive(Debug)]
+pub struct Store {
+    database: Database,
+    /// Number of the last update that is stored.
+    last: u64,
+    log_updates: u64,
+    log_bytes: u64,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub struct Found {
+    pub epoch: Epoch,
+    /// The snapshot, if there is one, then the updates since.
+    pub updates: Vec<Vec<u8>>,
+}
+
+impl Store {
+    /// Opens what is stored below the host's data, or makes it.
+    ///
+    /// # Errors
+    ///
+    /// When another process has it open, it is damaged, or the disk does not let us.
+    pub fn open(data: &Path) -> anyhow::Result<Self> {
+        let file = file(data).with_context(|| format!("cannot open {DIRECTORY}/{FILE} in {}", data.display()))?;
+        // Every page is looked at, so that damage is found before anything is served.
+        let mut builder = Builder::new();
+        builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
+        let database = FileBackend::new(file).and_then(|file| builder.create_with_backend(file));
+        let database = database.map_err(|error| match error {
+            redb::DatabaseError::DatabaseAlreadyOpen => {
+                anyhow::anyhow!(
+                    "another stockade uses the data directory {}; stop it, or choose another `data`",
+                    data.display()
+                )
+            }
+            error => anyhow::Error::new(error)
+                .context(format!("{}/{DIRECTORY}/{FILE} cannot be read; move it away to begin anew", data.display())),
+        })?;
+        Ok(Self { database, last: 0, log_updates: 0, log_bytes: 0 })
+    }
+
+    /// Reads everything; none where nothing was stored yet.
+    ///
+    /// # Errors
+    ///
+    /// When the disk fails.
+    pub fn load(&mut self) -> anyhow::Result<Option<Found>> {
+        let reading = self.database.begin_read()?;
+        let epoch = match reading.open_table(EPOCH) {
+            Ok(table) => table.get(())?.map(|row| row.value()),
+            Err(redb::TableError::TableDoesNotExist(_)) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let Some((number, host)) = epoch else { return Ok(None) };
+        let mut updates = Vec::new();
+        (self.last, self.log_updates, self.log_bytes) = (0, 0, 0);
+        if let Some(row) = reading.open_table(SNAPSHOT)?.get(())? {
+            let (last, snapshot) = row.value();
+            self.last = last;
+            updates.push(snapshot.to_vec());
+        }
+        for row in reading.open_table(LOG)?.iter()? {
+            let (number, update) = row?;
+            self.last = number.value();
+            self.log_updates += 1;
+            self.log_bytes += update.value().len() as u64;
+            updates.push(update.value().to_vec());
+        }
+        Ok(Some(Found { epoch: Epoch { number, host }, updates }))
+    }
+
+    /// Stores updates, all or none.
+    ///
+    /// # Errors
+    ///
+    /// When the disk is full or fails: then none of them is stored.
+    pub fn append(&mut self, updates: &[Vec<u8>]) -> anyhow::Result<()> {
+        let writing = self.database.begin_write()?;
+        let mut last = self.last;
+        {
+            let mut log = writing.open_table(LOG)?;
+            for update in updates {
+                last += 1;
+                log.insert(last, update.as_slice())?;
+            }
+        }
+        writing.commit()?;
+        self.last = last;
+        self.log_updates += updates.len() as u64;
+        self.log_bytes += updates.iter().map(|update| update.len() as u64).sum::<u64>();
+        Ok(())
+    }
+
+    /// Whether the log has grown so long that a snapshot should take its place.
+    pub fn wants_snapshot(&self) -> bool {
+        self.log_updates >= LOG_UPDATES_MAX || self.log_bytes >= LOG_BYTES_MAX
+    }
+
+    /// Stores the whole document, of this epoch, in the place of all that is stored.
+    ///
+    /// # Errors
+    ///
+    /// When the disk is full or fails: then everything is as it was.
+    pub fn snapshot(&mut self, epoch: &Epoch, state: &[u8]) -> anyhow::Result<()> {
+        let writing = self.database.begin_write()?;
+        {
+            writing.open_table(EPOCH)?.insert((), (epoch.number, epoch.host.clone()))?;
+            writing.open_table(SNAPSHOT)?.insert((), (self.last, state))?;
+            writing.open_table(LOG)?.retain(|_, _| false)?;
+        }
+        writing.commit()?;
+        (self.log_updates, self.log_bytes) = (0, 0);
+        Ok(())
+    }
+
+    /// Number of the last update that is stored: it only grows.
+    pub fn last(&self) -> u64 {
+        self.last
+    }
+}
+
+/// The file, through a directory that no name can leave.
+fn file(data: &Path) -> std::io::Result<File> {
+    let data = Dir::open_ambient_dir(data, ambient_authority())?;
+    match data.create_dir_with(DIRECTORY, DirBuilder::new().mode(DIRECTORY_MODE)) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(FILE_MODE);
+    Ok(data.open_dir(DIRECTORY)?.open_with(FILE, &options)?.into_std())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,278 @@
+//! One client of the document: what it sends, and what it is sent (y-websocket's protocol, without the sockets).
+//!
+//! A client asks what it lacks (`SyncStep1`) and is asked the same; then both tell what happens. Nothing of a client's is
+//! applied before it has asked, since only that says whether its document is of this epoch. Every frame is one message:
+//! y-websocket reads one and ignores the rest.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use stockade_gate::{Limits, Malformed, Message, Standing, StateVector, awareness};
+use stockade_ledger::Charge;
+use tokio::time::Instant;
+
+use super::document::Refused;
+use super::live::Handle;
+use super::outbox::{Ending, Frame, Next, Outbox};
+use super::owner::{Command, Difference, Failed};
+use crate::access::Principal;
+
+/// Bytes of a reason in a close frame (RFC 6455, section 5.5).
+const REASON_BYTES_MAX: usize = 123;
+
+/// Update of nothing.
+const NOTHING: &[u8] = &[0, 0];
+
+/// A client that is connected. Its clients in the table of presence go with it.
+pub struct Session {
+    handle: Handle,
+    by: Arc<Principal>,
+    connection: u64,
+    outbox: Arc<Outbox>,
+    /// It has asked what it lacks.
+    greeted: bool,
+    allowance: Allowance,
+}
+
+/// Why a connection ends, as the WebSocket close code and its reason. y-websocket takes 4400 to 4499 for final and comes back
+/// after any other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Close {
+    /// 4400: what it sent is no message, or none that a client of this document sends.
+    Malformed(String),
+    /// 4403: it may not write that.
+    Forbidden(String),
+    /// 4409: the document has begun anew; whoever comes back brings nothing of the old one.
+    Epoch,
+    /// 1013: not now.
+    Overload(String),
+    /// 1001: the host stops.
+    Stop,
+}
+
+impl Close {
+    pub fn code(&self) -> u16 {
+        match self {
+            Self::Malformed(_) => 4400,
+            Self::Forbidden(_) => 4403,
+            Self::Epoch => 4409,
+            Self::Overload(_) => 1013,
+            Self::Stop => 1001,
+        }
+    }
+
+    /// Cut to what a close frame holds.
+    pub fn reason(&self) -> &str {
+        let reason = match self {
+            Self::Malformed(reason) | Self::Forbidden(reason) | Self::Overload(reason) => reason,
+            Self::Epoch => "the document has begun anew: discard your copy and connect again",
+            Self::Stop => "the host is stopping",
+        };
+        &reason[..reason.floor_char_boundary(REASON_BYTES_MAX)]
+    }
+}
+
+/// A frame to be sent, with what pays for it.
+#[derive(Debug, Clone)]
+pub enum Outgoing {
+    Shared(Arc<Frame>),
+    Own(Vec<u8>),
+}
+
+impl Outgoing {
+    /// An update of nothing.
+    pub fn keep_alive() -> Self {
+        Self::Own(Message::KEEP_ALIVE.write())
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Shared(frame) => &frame.bytes,
+            Self::Own(bytes) => bytes,
+        }
+    }
+}
+
+impl AsRef<[u8]> for Outgoing {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes()
+    }
+}
+
+impl Session {
+    /// Lets a client in, and answers with what it is sent at once.
+    ///
+    /// # Errors
+    ///
+    /// When there are as many as may be.
+    pub async fn open(handle: Handle, by: Arc<Principal>) -> Result<(Self, Vec<Outgoing>), Close> {
+        let clients = handle.limits().clients as usize;
+        let outbox = handle.shared().audience.join(clients).ok_or_else(|| {
+            Close::Overload(format!("`document.clients` allows {clients} connections, and there are as many"))
+        })?;
+        let (connection, allowance) = (handle.shared().next_connection(), Allowance::new(handle.limits().rate));
+        let session = Self { handle, by, connection, outbox, greeted: false, allowance };
+        let mut first = vec![session.ask().await?];
+        first.extend(session.presence());
+        Ok((session, first))
+    }
+
+    /// Takes a frame; answers with what is to be sent back.
+    ///
+    /// # Errors
+    ///
+    /// When the connection must end.
+    pub async fn receive(&mut self, frame: &[u8]) -> Result<Vec<Outgoing>, Close> {
+        self.allowance.take().await;
+        match Message::read(frame)? {
+            Message::Step1(known) => {
+                let known = StateVector::read(known)?;
+                let difference = self.difference(known, true).await?;
+                self.greeted = true;
+                Ok(vec![difference])
+            }
+            // It will be asked for it again, and by then it will have asked itself.
+            Message::Step2(_) | Message::Update(_) if !self.greeted => Ok(Vec::new()),
+            Message::Step2(update) => self.apply(update, true).await,
+            Message::Update(update) => self.apply(update, false).await,
+            Message::Awareness(said) => {
+                let states = awareness::read(said)?;
+                if let Err(unheard) = self.handle.shared().presence.hear(self.connection, &states) {
+                    tracing::debug!(connection = self.connection, reason = %unheard, "awareness is not taken");
+                }
+                Ok(Vec::new())
+            }
+            Message::AskAwareness => Ok(self.presence()),
+            Message::Denied(_) => Err(Close::Malformed("only the host denies".to_owned())),
+        }
+    }
+
+    /// Waits for something that is to be sent. Who stops waiting loses nothing.
+    pub async fn next(&self) -> Next {
+        self.outbox.next().await
+    }
+
+    /// The frame that comes next.
+    ///
+    /// # Errors
+    ///
+    /// When the connection must end.
+    pub async fn frame(&self, next: Next) -> Result<Outgoing, Close> {
+        match next {
+            Next::Frame(frame) => Ok(Outgoing::Shared(frame)),
+            Next::Missed(state) => self.difference(state, false).await,
+            Next::Over(Ending::Epoch) => Err(Close::Epoch),
+            Next::Over(Ending::Stop) => Err(Close::Stop),
+        }
+    }
+
+    /// Pays for a copy of a frame, as long as it takes to send it.
+    ///
+    /// # Errors
+    ///
+    /// When there is no memory for it now.
+    pub fn pay_copy(&self, frame: &Outgoing) -> Result<Charge, Close> {
+        let charged = self.handle.shared().outgoing.charge(frame.bytes().len() as u64);
+        charged.map_err(|refusal| Close::Overload(refusal.to_string()))
+    }
+
+    async fn apply(&self, update: &[u8], sync: bool) -> Result<Vec<Outgoing>, Close> {
+        if update == NOTHING {
+            return Ok(Vec::new());
+        }
+        let max = if sync { Limits::SYNC } else { Limits::LIVE }.bytes;
+        if update.len() > max {
+            return Err(Close::Malformed(format!("an update of {} bytes, and {max} are allowed", update.len())));
+        }
+        let charge = self.handle.shared().incoming.charge(update.len() as u64);
+        let charge = charge.map_err(|refusal| Close::Overload(refusal.to_string()))?;
+        let (bytes, by) = (update.to_vec(), self.by.clone());
+        let applied = self.handle.ask(|answer| Command::Apply { bytes, charge, sync, by, answer }).await;
+        match applied {
+            // The author sees what was put back, and is told why.
+            Ok(corrections) => Ok(corrections.iter().map(|why| Outgoing::Own(Message::Denied(why).write())).collect()),
+            Err(Failed::Refused(Refused::Gate(Standing::Gap { .. }))) => Ok(vec![self.ask().await?]),
+            Err(failed) => {
+                let close = Close::from(failed);
+                tracing::info!(
+                    principal = &*self.by.name,
+                    code = close.code(),
+                    reason = close.reason(),
+                    "document edit refused"
+                );
+                Err(close)
+            }
+        }
+    }
+
+    /// `SyncStep1`: asks the client for what the host lacks.
+    async fn ask(&self) -> Result<Outgoing, Close> {
+        let state = self.handle.ask(|answer| Command::Vector { answer }).await?;
+        Ok(Outgoing::Own(Message::Step1(&state.write()).write()))
+    }
+
+    async fn difference(&self, known: StateVector, step_2: bool) -> Result<Outgoing, Close> {
+        match self.handle.ask(|answer| Command::Diff { known, step_2, answer }).await? {
+            Difference::Frame(frame) => Ok(Outgoing::Shared(frame)),
+            Difference::Retired => Err(Close::Epoch),
+        }
+    }
+
+    fn presence(&self) -> Vec<Outgoing> {
+        let all = self.handle.shared().presence.all();
+        all.iter().map(|states| Outgoing::Own(Message::Awareness(states).write())).collect()
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.handle.shared().presence.leave(self.connection);
+    }
+}
+
+impl From<Malformed> for Close {
+    fn from(malformed: Malformed) -> Self {
+        Self::Malformed(malformed.to_string())
+    }
+}
+
+impl From<Failed> for Close {
+    fn from(failed: Failed) -> Self {
+        let reason = failed.to_string();
+        match failed {
+            Failed::Refused(Refused::Forbidden { .. }) => Self::Forbidden(reason),
+            Failed::Refused(Refused::Gate(Standing::Full { .. })) => Self::Overload(reason),
+            Failed::Refused(_) => Self::Malformed(reason),
+            Failed::Disk(_) | Failed::NoRoom(_) => Self::Overload(reason),
+            Failed::Stopping => Self::Stop,
+        }
+    }
+}
+
+/// How fast a client may send: so many messages a second, and as many at once. Whoever is faster is read more slowly.
+#[derive(Debug)]
+struct Allowance {
+    rate: u32,
+    /// When the allowance will be whole again.
+    whole_at: Instant,
+}
+
+impl Allowance {
+    fn new(rate: u32) -> Self {
+        Self { rate: rate.max(1), whole_at: Instant::now() }
+    }
+
+    async fn take(&mut self) {
+        let now = Instant::now();
+        let each = Duration::from_secs(1) / self.rate;
+        self.whole_at = self.whole_at.max(now) + each;
+        // A second's worth may be taken at once.
+        let ahead = self.whole_at - now;
+        if ahead > Duration::from_secs(1) {
+            tokio::time::sleep(ahead - Duration::from_secs(1)).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

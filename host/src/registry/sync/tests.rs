@@ -1,0 +1,231 @@
+//! Clients of a real document with its thread and its file, without sockets.
+
+use std::path::Path;
+
+use serde_json::Value;
+use yrs::updates::decoder::Decode as _;
+use yrs::updates::encoder::Encode as _;
+use yrs::{Doc, Map as _, MapRef, Out, ReadTxn as _, Transact as _};
+
+use super::*;
+use crate::manifest::{Manifest, Overrides, Role};
+
+/// A document below a folder, with the agent `files` in it.
+async fn handle(data: &Path, limits: &str) -> Handle {
+    let file = data.join("m.yaml");
+    std::fs::write(&file, format!("memory: 512M\nagents: {{}}\n{limits}")).unwrap();
+    let manifest = Manifest::load(&file, &Overrides::default()).unwrap_or_else(|errors| panic!("{errors}"));
+    let handle = Handle::open_for_test(&manifest, data);
+    handle.write("files".into(), vec![("name", "files".into())]).await.unwrap();
+    handle
+}
+
+fn operator() -> Arc<Principal> {
+    Arc::new(Principal::anonymous(100).in_role(Role::Operator))
+}
+
+fn reader() -> Arc<Principal> {
+    Arc::new(Principal::anonymous(100))
+}
+
+/// A client with a document of its own.
+struct Client {
+    session: Session,
+    doc: Doc,
+    agents: MapRef,
+}
+
+impl Client {
+    /// Connects, and syncs both ways.
+    async fn new(handle: &Handle, by: Arc<Principal>) -> Self {
+        let doc = Doc::new();
+        let agents = doc.get_or_insert_map("agents");
+        let (session, _) = Session::open(handle.clone(), by).await.unwrap();
+        let mut client = Self { session, doc, agents };
+        let state = client.doc.transact().state_vector().encode_v1();
+        let replies = client.session.receive(&Message::Step1(&state).write()).await.unwrap();
+        client.take(&replies);
+        client
+    }
+
+    fn take(&self, frames: &[Outgoing]) {
+        for frame in frames {
+            if let Ok(Message::Step2(update) | Message::Update(update)) = Message::read(frame.bytes()) {
+                self.doc.transact_mut().apply_update(yrs::Update::decode_v1(update).unwrap()).unwrap();
+            }
+        }
+    }
+
+    /// Takes the next frame that it is sent.
+    async fn hear(&self) {
+        let next = self.session.next().await;
+        self.take(&[self.session.frame(next).await.unwrap()]);
+    }
+
+    /// Sets a field; the update that says so.
+    fn set(&self, field: &str, value: &str) -> Vec<u8> {
+        let mut txn = self.doc.transact_mut();
+        let Some(Out::YMap(map)) = self.agents.get(&txn, "files") else { panic!("no agent") };
+        map.insert(&mut txn, field, value);
+        txn.commit();
+        txn.encode_update_v1()
+    }
+
+    fn title(&self) -> Option<String> {
+        let txn = self.doc.transact();
+        let Some(Out::YMap(map)) = self.agents.get(&txn, "files") else { return None };
+        map.get(&txn, "title").map(|title| title.to_string(&txn))
+    }
+
+    async fn send(&mut self, message: Message<'_>) -> Result<Vec<Outgoing>, Close> {
+        self.session.receive(&message.write()).await
+    }
+}
+
+fn title(handle: &Handle) -> Value {
+    handle.record("files").unwrap().get("title").clone()
+}
+
+#[tokio::test]
+async fn an_edit_is_stored_told_to_all_and_to_its_author() {
+    let data = tempfile::tempdir().unwrap();
+    let handle = handle(data.path(), "").await;
+    let (mut ann, bob) = (Client::new(&handle, operator()).await, Client::new(&handle, reader()).await);
+    let mut changes = handle.changes();
+    let edit = ann.set("title", "Files");
+    assert!(ann.send(Message::Update(&edit)).await.unwrap().is_empty());
+    assert_eq!(title(&handle), "Files");
+    assert!(changes.has_changed().unwrap());
+    changes.mark_unchanged();
+    for client in [&ann, &bob] {
+        client.hear().await;
+        assert_eq!(client.title().as_deref(), Some("Files"));
+    }
+    let stored = handle.view().stored;
+    ann.send(Message::Update(&edit)).await.unwrap();
+    assert_eq!((handle.view().stored, changes.has_changed().unwrap()), (stored, false), "it is known");
+    let state = handle.ask(|answer| Command::Vector { answer }).await.unwrap();
+    assert!(state.0.len() >= 2, "{state:?}");
+}
+
+#[tokio::test]
+async fn what_is_stored_outlives_its_host() {
+    let data = tempfile::tempdir().unwrap();
+    let handle = handle(data.path(), "").await;
+    let mut ann = Client::new(&handle, operator()).await;
+    let edit = ann.set("title", "Files");
+    ann.send(Message::Update(&edit)).await.unwrap();
+    // The thread ends with its last handle.
+    let Client { session, .. } = ann;
+    let outbox = session.outbox.clone();
+    drop((session, handle));
+    while !matches!(outbox.next().await, Next::Over(Ending::Stop)) {}
+    let again = loop {
+        // Its file is closed a moment later.
+        let file = data.path().join("m.yaml");
+        let manifest = Manifest::load(&file, &Overrides::default()).unwrap();
+        match std::panic::catch_unwind(|| Handle::open_for_test(&manifest, data.path())) {
+            Ok(handle) => break handle,
+            Err(_) => tokio::task::yield_now().await,
+        }
+    };
+    assert_eq!(title(&again), "Files");
+    assert_eq!(again.view().epoch, 1);
+}
+
+#[tokio::test]
+async fn nothing_is_applied_before_a_client_has_asked() {
+    let data = tempfile::tempdir().unwrap();
+    let handle = handle(data.path(), "").await;
+    let known = Client::new(&handle, operator()).await;
+    let (mut session, first) = Session::open(handle.clone(), operator()).await.unwrap();
+    assert!(matches!(Message::read(first[0].bytes()), Ok(Message::Step1(_))), "it is asked at once");
+    let edit = known.set("title", "too early");
+    assert!(session.receive(&Message::Update(&edit).write()).await.unwrap().is_empty());
+    assert_eq!(title(&handle), Value::Null);
+}
+
+#[tokio::test]
+async fn a_gap_is_asked_for_and_no_offence() {
+    let data = tempfile::tempdir().unwrap();
+    let handle = handle(data.path(), "").await;
+    let mut ann = Client::new(&handle, operator()).await;
+    let (lost, second) = (ann.set("title", "one"), ann.set("title", "two"));
+    let replies = ann.send(Message::Update(&second)).await.unwrap();
+    assert!(matches!(Message::read(replies[0].bytes()), Ok(Message::Step1(_))), "{replies:?}");
+    assert_eq!(title(&handle), Value::Null);
+    drop(lost);
+    let all = ann.doc.transact().encode_state_as_update_v1(&yrs::StateVector::default());
+    ann.send(Message::Step2(&all)).await.unwrap();
+    assert_eq!(title(&handle), "two");
+}
+
+#[tokio::test]
+async fn readers_may_sync_and_nothing_else() {
+    let data = tempfile::tempdir().unwrap();
+    let handle = handle(data.path(), "").await;
+    let mut bob = Client::new(&handle, reader()).await;
+    let all = bob.doc.transact().encode_state_as_update_v1(&yrs::StateVector::default());
+    assert!(bob.send(Message::Step2(&all)).await.unwrap().is_empty(), "it adds nothing");
+    let edit = bob.set("title", "mine");
+    let close = bob.send(Message::Update(&edit)).await.unwrap_err();
+    assert_eq!((close.code(), close.reason()), (4403, "`title` of agent `files` may not be written by `anonymous`"));
+    assert_eq!(title(&handle), Value::Null);
+}
+
+#[tokio::test]
+async fn frames_that_no_client_sends_end_the_connection() {
+    let data = tempfile::tempdir().unwrap();
+    let handle = handle(data.path(), "").await;
+    let mut honest = Client::new(&handle, operator()).await;
+    let twice = [2, 1, 7, 0, 0, 1, 1, 7, 0, 0, 1, 0];
+    let frames = [
+        vec![],
+        vec![9],
+        vec![0, 0, 5, 1],
+        vec![2, 0, 0],
+        Message::Update(&twice).write(),
+        Message::Update(&[0x80, 0x80, 0x80, 0x40]).write(),
+        Message::Step1(&[1, 1]).write(),
+        Message::Awareness(&[1, 1, 1, 1, b'{']).write(),
+        vec![0; stockade_gate::MESSAGE_BYTES_MAX + 1],
+    ];
+    for frame in frames {
+        let mut hostile = Client::new(&handle, operator()).await;
+        let close = hostile.session.receive(&frame).await.unwrap_err();
+        assert_eq!(close.code(), 4400, "{frame:?}: {close:?}");
+        assert!(!close.reason().is_empty() && close.reason().len() <= REASON_BYTES_MAX);
+    }
+    let edit = honest.set("title", "unharmed");
+    honest.send(Message::Update(&edit)).await.unwrap();
+    assert_eq!(title(&handle), "unharmed");
+}
+
+#[tokio::test]
+async fn there_are_as_many_clients_as_may_be() {
+    let data = tempfile::tempdir().unwrap();
+    let handle = handle(data.path(), "document: { clients: 2 }").await;
+    let (first, _second) = (Client::new(&handle, reader()).await, Client::new(&handle, reader()).await);
+    let Err(close) = Session::open(handle.clone(), reader()).await else { panic!("a third") };
+    assert_eq!(
+        (close.code(), close.reason()),
+        (1013, "`document.clients` allows 2 connections, and there are as many")
+    );
+    drop(first);
+    Client::new(&handle, reader()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_sends_too_fast_is_read_more_slowly() {
+    let mut allowance = Allowance::new(100);
+    let began = Instant::now();
+    for _ in 0..100 {
+        allowance.take().await;
+    }
+    assert_eq!(began.elapsed(), Duration::ZERO, "a second's worth at once");
+    for _ in 0..200 {
+        allowance.take().await;
+    }
+    let elapsed = began.elapsed();
+    assert!(elapsed >= Duration::from_millis(1_990) && elapsed <= Duration::from_millis(2_200), "{elapsed:?}");
+}
