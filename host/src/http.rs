@@ -12,12 +12,15 @@
 //! - `post`: an MCP message, or a stream to hear of more. `accept`: what may come back. `body`: its bytes. `reply`: the answer.
 //! - `resource`, `range`: a resource as plain bytes. `health`: `/livez`, `/readyz`, `/healthz`. `status`, `metrics`: what
 //!   operators see.
+//! - `entries`: the registry's entries, for operators.
+//! - `yjs`: a client of the registry's document, by WebSocket.
 //! - `ask`: the other side, for the command line: a question to a running host.
 
 mod accept;
 mod again;
 pub mod ask;
 mod body;
+mod entries;
 mod gate;
 mod health;
 mod identify;
@@ -30,6 +33,7 @@ mod resource;
 mod route;
 mod socket;
 mod status;
+mod yjs;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,6 +48,7 @@ use crate::agent::Agents;
 use crate::manifest::{HttpLimits, Manifest};
 use crate::mcp;
 use crate::memory::{Accounts, Pressure, Thresholds};
+use crate::registry::Handle;
 use identify::Reach;
 use socket::Traffic;
 
@@ -72,10 +77,12 @@ pub struct Settings {
     pressure: Pressure,
     memory: u64,
     thresholds: Thresholds,
+    /// The registry's document, for its clients.
+    document: Handle,
 }
 
 impl Settings {
-    pub fn new(manifest: &Manifest, access: Access, accounts: &Accounts) -> Self {
+    pub fn new(manifest: &Manifest, access: Access, accounts: &Accounts, document: Handle) -> Self {
         Self {
             gate: gate::Gate::new(&manifest.hosts, &manifest.origins),
             access,
@@ -90,6 +97,7 @@ impl Settings {
             pressure: accounts.pressure.clone(),
             memory: manifest.memory,
             thresholds: manifest.pressure,
+            document,
         }
     }
 }
@@ -136,6 +144,7 @@ pub async fn serve(
         app.draining.store(true, Ordering::Relaxed);
         // Streams would outlast any drain: they end with a last word instead.
         app.mcp.close();
+        app.settings.document.close();
         stop.send_replace(true);
     };
     let public = app.listen(listeners.public, Audience::Public, stopped.clone());

@@ -19,14 +19,14 @@
 //! | [`manifest`] | the operator's file, checked once | is asked twice whether a setting makes sense |
 //! | [`access`] | tokens, principals, their shares | keeps a token's text |
 //! | [`memory`] | the accounts of the ledger | knows who charges |
-//! | [`registry`] | which agents there are, under which caps | knows how an agent runs |
+//! | [`registry`] | which agents there are, under which caps: the document `@mcp.registry` | knows how an agent runs |
 //! | [`agent`] | components, instances, limits, turns | names HTTP or MCP |
 //! | [`mcp`] | messages, eras, names, replies | names a socket |
 //! | [`http`] | sockets, routes, bodies | looks into a message |
 //! | [`cli`] | arguments, signals, exit codes | decides anything the manifest decides |
 //!
 //! Arrows point one way: `http -> mcp -> agent -> registry -> ledger`. The ledger is a crate of its own
-//! ([`stockade_ledger`]), so that Cargo proves it depends on nothing. The test `tidy` holds all this.
+//! ([`stockade_ledger`]), so that Cargo proves it depends on nothing; so is the gate before the document ([`stockade_gate`]). The test `tidy` holds all this.
 //!
 //! # Who holds bytes
 //!
@@ -50,6 +50,9 @@
 //! | a result kept for others | `cache` | `http.kept`, 256 KiB each | `mcp::kept::tests::*` |
 //! | health, status, metrics | `health` | 8 MiB an answer | `pressure::*` |
 //! | the heap, free slots of the pool | `native`, after the fact | `memory`, by the ladder | `memory::pressure::tests::*` |
+//! | the registry's document | `document` | entries and bytes, after which it begins anew | `document::edits_do_not_add_up`, `registry::*` |
+//! | a message of a client of the document | `requests` | 1 MiB each | `registry::sync::tests::*` |
+//! | frames that wait for such a client, what it says of itself | `streams` | 256 KiB each, `document.clients` | `registry::outbox::tests::*`, `registry::presence::tests::*` |
 //! | mapped code | `code` | `compile.loaded` | `limits::*` |
 //! | the compiling child | `compile` | `compile.memory` | `hostile::*` |
 
@@ -75,7 +78,7 @@ use access::Access;
 use agent::{Agents, Terms};
 use manifest::{Fuse, Manifest};
 use memory::{Accounts, Children, Lookout, Tenancy, fuse};
-use registry::Registry;
+use registry::{Paying, Registry};
 
 /// Mode of the data directory: compiled code and the operator's token are nobody else's.
 const DATA_MODE: u32 = 0o700;
@@ -106,6 +109,7 @@ pub struct Host {
     accounts: Accounts,
     agents: Agents,
     service: Arc<mcp::Service>,
+    document: registry::Handle,
     http: http::Settings,
     lookout: Lookout,
 }
@@ -126,6 +130,12 @@ impl Host {
         let accounts = Accounts::open(manifest.memory, manifest.pressure.maximum, native, children)
             .with_context(|| format!("`memory: {}` is too small for the host itself", manifest.memory))?;
         let registry = Registry::from_manifest(manifest);
+        let paying = Paying {
+            document: accounts.document.clone(),
+            incoming: accounts.requests.clone(),
+            outgoing: accounts.streams.clone(),
+        };
+        let document = registry::Handle::open(manifest, &manifest.data, paying)?;
         let guests_ceiling = memory::share(manifest.memory, memory::percent::GUESTS);
         let access = Access::new(manifest, Some(access::operator::open(&manifest.data)?));
         let terms = Terms {
@@ -134,10 +144,11 @@ impl Host {
             data: &manifest.data,
             program,
             principals: access.principals(),
+            document: document.clone(),
         };
         let agents = Agents::new(&registry, &accounts, terms)?;
         let service = Arc::new(mcp::Service::new(agents.clone(), &accounts, manifest.http, manifest.transports)?);
-        let http = http::Settings::new(manifest, access, &accounts);
+        let http = http::Settings::new(manifest, access, &accounts, document.clone());
         let lookout = Lookout {
             memory: manifest.memory,
             thresholds: manifest.pressure,
@@ -151,7 +162,7 @@ impl Host {
                 move || agents.kept_by_pool()
             }),
         };
-        Ok(Self { accounts, agents, service, http, lookout })
+        Ok(Self { accounts, agents, service, document, http, lookout })
     }
 
     /// Sets the last fuse, if the manifest wants it: for a process that is this host's alone.
@@ -190,11 +201,20 @@ impl Host {
         let loading = tokio::spawn(async move { agents.load().await });
         let service = self.service.clone();
         let tending = tokio::spawn(async move { service.tend().await });
+        let agents = self.agents.clone();
+        let following = tokio::spawn(async move { agents.follow().await });
+        let document = self.document;
+        let cleaning = document.clone();
+        let gathering = tokio::spawn(async move {
+            tokio::join!(document.tend(), cleaning.clean_up());
+        });
         http::serve(listeners, self.service.clone(), self.agents, self.http, shutdown).await;
         self.service.end();
         // A compiling child ends with its task.
         loading.abort();
         tending.abort();
+        gathering.abort();
+        following.abort();
         Ok(())
     }
 }

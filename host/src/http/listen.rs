@@ -143,6 +143,8 @@ fn connection(
     let headers = usize::try_from(serving.limits.headers).unwrap_or(usize::MAX);
     let head = Arc::new(Head::new(&serving.heads));
     let socket = Socket::new(stream, serving.limits.stream_stall, head.clone(), serving.traffic.clone());
+    // A drain waits for the end of the socket, whatever has become of it.
+    let socket = socket.keeping((seat, stage.clone()));
     let on = head.clone();
     let routes = TowerToHyperService::new(routes);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
@@ -161,9 +163,9 @@ fn connection(
         .max_header_size(headers)
         .max_buf_size(headers.max(HYPER_BUFFER_BYTES_MIN))
         .keep_alive(keep_alive)
-        .serve_connection(TokioIo::new(socket), service);
+        .serve_connection(TokioIo::new(socket), service)
+        .with_upgrades();
     async move {
-        let _seat = seat;
         tokio::pin!(connection);
         let again = Again::new();
         let mut left_to_end = false;

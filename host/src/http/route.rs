@@ -6,10 +6,12 @@
 //! | `/agents/{agent}/resources` | GET | – |
 //! | `/sse`, `/sse/{agent}` | GET, with `transports.sse` | – |
 //! | `/messages`, `/messages/{agent}` | POST, with `transports.sse` | – |
+//! | `/yjs/@mcp.registry` | GET, to be a WebSocket | – |
 //! | `/livez`, `/readyz` | GET | GET |
 //! | `/healthz` | GET: the level alone | GET: everything, for observers |
 //! | `/metrics` | – | GET, for observers |
 //! | `/status` | – | GET, operators only |
+//! | `/registry`, `/registry/{agent}` | – | GET, and PATCH of one, operators only |
 //!
 //! Observers are operators, and on this machine itself whoever asks without a token.
 
@@ -24,7 +26,7 @@ use axum::response::Response;
 use axum::routing::{any, get};
 
 use super::identify::Reach;
-use super::{App, Audience, health, metrics, post, reply, resource, status};
+use super::{App, Audience, entries, health, metrics, post, reply, resource, status, yjs};
 use crate::mcp::Scope;
 
 /// Methods of MCP's own paths.
@@ -58,11 +60,14 @@ pub fn table(audience: Audience, desk: Desk) -> Router {
             .route("/healthz", get(health::healthz))
             .route("/mcp", any(all))
             .route("/mcp/{agent}", any(one))
-            .route("/agents/{agent}/resources", any(resources)),
+            .route("/agents/{agent}/resources", any(resources))
+            .route("/yjs/{document}", any(document)),
         Audience::Admin => health
             .route("/healthz", get(health::in_full))
             .route("/metrics", get(metrics::metrics))
-            .route("/status", get(status::status)),
+            .route("/status", get(status::status))
+            .route("/registry", get(entries::all))
+            .route("/registry/{agent}", get(entries::one).patch(entries::one)),
     };
     if audience == Audience::Public && desk.app.settings.sse {
         routes = routes
@@ -138,6 +143,13 @@ async fn message(desk: &Desk, scope: Scope, request: Request) -> Response {
         Method::POST => post::deliver(desk, scope, request).await,
         Method::OPTIONS => desk.app.settings.gate.preflight(request.headers()),
         _ => not_allowed(desk, "messages are sent by POST", "POST, OPTIONS"),
+    }
+}
+
+async fn document(State(desk): State<Desk>, Path(name): Path<String>, request: Request) -> Response {
+    match *request.method() {
+        Method::GET => yjs::connect(&desk, name, request).await,
+        _ => not_allowed(&desk, "a document is a WebSocket: GET it", "GET"),
     }
 }
 

@@ -17,7 +17,6 @@ use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 /// A TCP stream with a watch on its writes.
-#[derive(Debug)]
 pub struct Socket {
     stream: TcpStream,
     /// Time without any byte taken.
@@ -26,6 +25,8 @@ pub struct Socket {
     stalled: Option<Pin<Box<Sleep>>>,
     head: Arc<Head>,
     traffic: Traffic,
+    /// What a connection has for as long as it lasts, whoever has it.
+    _tenure: Option<Box<dyn Send + Sync>>,
 }
 
 /// Bytes that went over all connections since the start. A cheap handle.
@@ -82,6 +83,14 @@ impl Head {
         InRequest { head: self.clone(), _charge: arriving.charge.split(bytes) }
     }
 
+    /// What has arrived was taken: for a connection that has become something else than HTTP, whose messages are charged
+    /// while they arrive as heads are.
+    pub fn taken(&self) {
+        let mut arriving = self.lock();
+        let bytes = arriving.charge.bytes();
+        arriving.charge.shrink(bytes);
+    }
+
     /// The reply broke off: the connection must not end as if it were whole, whatever version of HTTP the client speaks.
     pub fn abort(&self) {
         self.aborted.store(true, Ordering::Relaxed);
@@ -129,7 +138,13 @@ impl Drop for InRequest {
 
 impl Socket {
     pub fn new(stream: TcpStream, stall: Duration, head: Arc<Head>, traffic: Traffic) -> Self {
-        Self { stream, stall, stalled: None, head, traffic }
+        Self { stream, stall, stalled: None, head, traffic, _tenure: None }
+    }
+
+    /// Keeps something until the connection ends, even if it becomes something else than HTTP.
+    pub fn keeping(mut self, tenure: impl Send + Sync + 'static) -> Self {
+        self._tenure = Some(Box::new(tenure));
+        self
     }
 
     /// Passes a write's outcome on; a write that waits too long fails.

@@ -51,6 +51,7 @@ impl Host {
             pressure: empty.accounts.pressure.clone(),
             memory: MEMORY,
             thresholds: Thresholds { warning: 1, critical: 2, maximum: MEMORY },
+            document: empty.document.clone(),
         };
         let (stop, stopped) = oneshot::channel();
         let (service, agents) = (empty.service(limits), empty.agents.clone());

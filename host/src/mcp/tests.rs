@@ -16,7 +16,7 @@ use crate::access::{Access, Places, Principal};
 use crate::agent::{Agents, Terms};
 use crate::manifest::{HttpLimits, Manifest, Overrides, Transports};
 use crate::memory::Accounts;
-use crate::registry::Registry;
+use crate::registry::{Handle, Registry};
 
 pub(crate) const LIMITS: HttpLimits = HttpLimits {
     connections: 8,
@@ -53,6 +53,7 @@ pub(crate) struct Empty {
     pub accounts: Accounts,
     pub agents: Agents,
     pub access: Access,
+    pub document: Handle,
     _data: tempfile::TempDir,
 }
 
@@ -69,9 +70,17 @@ impl Empty {
         let program = "stockade".into();
         let access = Access::new(&manifest, None);
         let (compile, principals) = (manifest.compile, access.principals());
-        let terms = Terms { guests_ceiling: 64 << 20, compile, data: data.path(), program, principals };
+        let document = Handle::open_for_test(&manifest, data.path());
+        let terms = Terms {
+            guests_ceiling: 64 << 20,
+            compile,
+            data: data.path(),
+            program,
+            principals,
+            document: document.clone(),
+        };
         let agents = Agents::new(&registry, &accounts, terms).unwrap();
-        Self { accounts, agents, access, _data: data }
+        Self { accounts, agents, access, document, _data: data }
     }
 
     pub(crate) fn service(&self, limits: HttpLimits) -> Arc<Service> {
