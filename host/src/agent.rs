@@ -17,6 +17,7 @@ mod compile;
 mod compile_child;
 pub mod contract;
 mod engine;
+mod enroll;
 mod failure;
 pub mod feedback;
 mod fit;
@@ -32,17 +33,19 @@ mod roster;
 mod shelf;
 mod state;
 mod stats;
+mod terms;
 mod trial;
 mod watch;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use stockade_ledger::{Account, Charge};
 
-use crate::manifest::AgentSpec;
+use crate::manifest::{AgentSpec, RESERVE_BYTES_DEFAULT};
 use crate::memory::Relief;
-use crate::registry::Entry;
+use crate::registry::{Entry, Handle};
 use changes::Changes;
 use feedback::Feedback;
 use large::Large;
@@ -60,9 +63,6 @@ pub use read::{CHUNK_BYTES_MAX, Plan, Read, Use};
 pub use roster::{Agents, Terms, first_bytes, precompile, without_own_place};
 pub use stats::{BYTES as MEMORY_CLASSES, Classes, Figures, Function, SECONDS as TIME_CLASSES};
 pub use watch::WatchError;
-
-/// Guest memory a call is guaranteed, unless the manifest or the component asks for more.
-const RESERVE_BYTES_DEFAULT: u64 = 2 << 20;
 
 /// Who calls, as far as a guest may know it: what `host.request` answers; and who listens to what the guest says.
 #[derive(Debug, Clone)]
@@ -92,6 +92,10 @@ pub struct Charged<T> {
 /// One agent: its caps, its place at the door, its record.
 pub struct Agent {
     entry: Arc<Entry>,
+    /// The caps and grants in force: the manifest's, less what the registry's document takes away.
+    spec: RwLock<Arc<AgentSpec>>,
+    /// Whether the document has it served.
+    enabled: AtomicBool,
     name: Arc<str>,
     standing: RwLock<Standing>,
     /// Held while the component is loaded, so that it is loaded once.
@@ -112,6 +116,8 @@ pub struct Agent {
     changes: Changes,
     quarantine: Quarantine,
     stats: Stats,
+    /// Where its entry is.
+    document: Handle,
 }
 
 /// What a loaded agent offers.
@@ -155,6 +161,11 @@ impl Agent {
     ///
     /// While it is being loaded, and for good when it could not be.
     pub fn offer(&self) -> Result<Arc<Offer>, Failure> {
+        if !self.enabled.load(Ordering::Relaxed) {
+            let limit = self.limit(LimitName::Disabled, Unit::None, [0; 3]);
+            let detail = Some("the registry's document says so; `enabled: true` there has it served again".to_owned());
+            return Err(Failure::Refused(Limit { detail, ..limit }));
+        }
         match self.standing() {
             Standing::Ready(offer) => Ok(offer),
             Standing::Loading => {
@@ -188,8 +199,8 @@ impl Agent {
         self.door.has_own(self.line)
     }
 
-    fn spec(&self) -> &AgentSpec {
-        &self.entry.spec
+    fn spec(&self) -> Arc<AgentSpec> {
+        self.spec.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn standing(&self) -> Standing {
@@ -205,8 +216,8 @@ impl Agent {
 
     /// What a call is granted before it starts.
     fn reserve(&self, initial_memory: u64) -> u64 {
-        let reserve = self.spec().reserve.unwrap_or(RESERVE_BYTES_DEFAULT.max(initial_memory));
-        reserve.min(self.spec().memory)
+        let spec = self.spec();
+        spec.reserve.unwrap_or(RESERVE_BYTES_DEFAULT.max(initial_memory)).min(spec.memory)
     }
 
     /// The component, from the shelf or loaded again.
@@ -222,7 +233,7 @@ impl Agent {
             Standing::Ready(offer) => Some(cache::Digest(offer.digest.clone())),
             Standing::Loading | Standing::Refused(_) => None,
         };
-        let fetched = self.shelf.fetch(&self.entry.name, &self.spec().component, known.as_ref()).await;
+        let fetched = self.shelf.fetch(&self.entry.name, &self.entry.spec.component, known.as_ref()).await;
         fetched.map_err(|error| {
             let limit = match error.full_now() {
                 Some(figures) => self.limit(LimitName::HostFull, Unit::Bytes, figures).retry(Duration::from_secs(1)),

@@ -143,10 +143,11 @@ impl Agent {
         }
         let loaded = self.loaded().await?;
         let reserve = self.reserve(loaded.initial_memory);
-        let copies = self.spec().copies;
+        let spec = self.spec();
+        let copies = spec.copies;
         let need = Need { reserve: reserve + GUEST_STACK_BYTES as u64, copies, goes_on };
         let came = Instant::now();
-        let passed = self.door.pass(self.line, need, self.spec().queue_wait).await;
+        let passed = self.door.pass(self.line, need, spec.queue_wait).await;
         self.stats.waited(came.elapsed());
         let ticket = match passed {
             Ok(ticket) => ticket,
@@ -154,7 +155,7 @@ impl Agent {
         };
         let recipe = Recipe {
             agent: &self.name,
-            spec: self.spec(),
+            spec: &spec,
             reserve,
             growth: &self.growth,
             large: &self.large,

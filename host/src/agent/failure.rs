@@ -89,6 +89,8 @@ pub enum LimitName {
     Loading,
     /// The agent could not be loaded; `detail` says why.
     NotLoaded,
+    /// The registry's document says that it is not to be served.
+    Disabled,
 }
 
 /// What the figures of a [`Limit`] count.
@@ -125,6 +127,7 @@ impl LimitName {
             Self::Quarantine => "quarantine",
             Self::Loading => "loading",
             Self::NotLoaded => "not-loaded",
+            Self::Disabled => "disabled",
         }
     }
 }

@@ -102,6 +102,12 @@ impl Door {
         self.lock().shared_copies().clone()
     }
 
+    /// From now on so many calls of this line may run at once; those that run already go on.
+    pub fn set_concurrency(&self, line: LineId, concurrency: u32) {
+        self.lock().set_concurrency(line, concurrency);
+        self.advance(None);
+    }
+
     /// Whether one call of this line has a place of its own, and never waits for the calls of others.
     pub fn has_own(&self, line: LineId) -> bool {
         self.lock().has_own(line)

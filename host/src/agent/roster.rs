@@ -16,10 +16,10 @@ use super::quarantine::Quarantine;
 use super::queue::{Door, LineId, Need, Terms as LineTerms, own_places};
 use super::shelf::{LoadError, Loaded, Shelf};
 use super::stats::{Classes, Stats};
-use super::{Agent, Caller, Failure, Offer, RESERVE_BYTES_DEFAULT, Standing};
-use crate::manifest::{AgentName, AgentSpec, CompileLimits, Manifest};
+use super::{Agent, Caller, Failure, Offer, Standing};
+use crate::manifest::{AgentName, AgentSpec, CompileLimits, Manifest, RESERVE_BYTES_DEFAULT};
 use crate::memory::{Accounts, Ease, percent, share};
-use crate::registry::Registry;
+use crate::registry::{Handle, Registry};
 
 /// Instances the pool holds at most, whatever the caps would allow: each takes 4 GiB of address space.
 const INSTANCES_MAX: u64 = 1000;
@@ -46,13 +46,16 @@ pub struct Terms<'a> {
     pub program: PathBuf,
     /// Callers the host can tell apart.
     pub principals: usize,
+    /// Where agents have their entries.
+    pub document: Handle,
 }
 
 /// All agents, by name. A cheap handle.
 #[derive(Clone)]
-pub struct Agents(Arc<Inner>);
+pub struct Agents(pub(super) Arc<Inner>);
 
-struct Inner {
+pub(super) struct Inner {
+    pub(super) document: Handle,
     by_name: BTreeMap<AgentName, Arc<Agent>>,
     changes: Changes,
     lateness: Lateness,
@@ -68,7 +71,7 @@ impl Agents {
     ///
     /// When the pool's address space cannot be had, or the data directory cannot be written.
     pub fn new(registry: &Registry, accounts: &Accounts, terms: Terms<'_>) -> anyhow::Result<Self> {
-        let Terms { guests_ceiling, compile: limits, data, program, principals } = terms;
+        let Terms { guests_ceiling, compile: limits, data, program, principals, document } = terms;
         let pool = pool(registry, guests_ceiling);
         let shelf = Arc::new(Shelf::new(pool, data, limits, program, accounts)?);
         let large = Large::default();
@@ -96,13 +99,24 @@ impl Agents {
                 changes: changes.clone(),
                 quarantine: Quarantine::new(principals),
                 stats: Stats::default(),
+                document: document.clone(),
+                spec: RwLock::new(Arc::new(entry.spec.clone())),
+                enabled: AtomicBool::new(true),
                 entry: entry.clone(),
             };
             (entry.name.clone(), Arc::new(agent))
         };
         let by_name = registry.entries().zip(lines).map(agent).collect();
         let (lateness, slots) = (shelf.lateness.clone(), pool.slots());
-        Ok(Self(Arc::new(Inner { by_name, changes, lateness, slots, shelf, settled: AtomicBool::new(false) })))
+        Ok(Self(Arc::new(Inner {
+            document,
+            by_name,
+            changes,
+            lateness,
+            slots,
+            shelf,
+            settled: AtomicBool::new(false),
+        })))
     }
 
     /// Loads all agents at once, compiling, one at a time, what was never compiled. An agent that cannot be loaded is
@@ -117,6 +131,7 @@ impl Agents {
                 tracing::error!(%error, "an agent could not be loaded");
             }
         }
+        self.disable_missing().await;
         self.0.settled.store(true, Ordering::Release);
     }
 
@@ -176,6 +191,7 @@ impl Agent {
             }
         };
         *self.standing.write().unwrap_or_else(PoisonError::into_inner) = standing;
+        self.enroll().await;
         self.changes.lists_changed(&self.name, Kinds::ALL);
     }
 
@@ -183,7 +199,7 @@ impl Agent {
     async fn fetch_patiently(&self) -> Result<Arc<Loaded>, LoadError> {
         let mut tries = 0;
         loop {
-            let fetched = self.shelf.fetch(&self.entry.name, &self.spec().component, None).await;
+            let fetched = self.shelf.fetch(&self.entry.name, &self.entry.spec.component, None).await;
             tries += 1;
             match fetched {
                 Err(error) if error.full_now().is_some() && tries < LOAD_TRIES => {
@@ -198,7 +214,7 @@ impl Agent {
     /// Loads the component and puts it on trial.
     async fn admit(&self) -> Result<Offer, String> {
         let loaded = self.fetch_patiently().await.map_err(|error| format!("{error:#}"))?;
-        let (initial, cap) = (loaded.initial_memory, self.spec().memory);
+        let (initial, cap) = (loaded.initial_memory, self.entry.spec.memory);
         if initial > cap {
             return Err(format!("it needs {initial} bytes of memory to start; its cap `memory` is {cap}"));
         }

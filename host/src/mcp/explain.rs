@@ -31,6 +31,7 @@ pub fn limit(limit: &Limit) -> String {
         LimitName::Quarantine => "rests after too many failures in a row".into(),
         LimitName::Loading => "is still being loaded".into(),
         LimitName::NotLoaded => "could not be loaded".into(),
+        LimitName::Disabled => "is disabled".into(),
     };
     let mut text = match &*limit.version {
         "" => format!("{}: {what}", limit.agent),

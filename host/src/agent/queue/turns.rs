@@ -131,6 +131,11 @@ impl State {
         }
     }
 
+    /// From now on so many calls of a line may run at once.
+    pub fn set_concurrency(&mut self, line: LineId, concurrency: u32) {
+        self.lines[line.0].terms.concurrency = concurrency;
+    }
+
     /// Pays for guest memory that is nobody's own.
     pub fn shared(&self) -> &Account {
         &self.guests.shared

@@ -18,6 +18,7 @@ async fn an_agent_waits_for_memory_to_be_compiled_with_and_is_refused_in_the_end
         data: data.path(),
         program: "/nowhere/stockade".into(),
         principals: 1,
+        document: Handle::open_for_test(&manifest, data.path()),
     };
     let agents = Agents::new(&Registry::from_manifest(&manifest), &accounts, terms).unwrap();
 
