@@ -2,6 +2,7 @@
 //!
 //! Owns what an operator types and reads in a terminal. Never decides anything that the manifest decides.
 
+mod agents;
 mod capacity;
 mod check;
 mod compile_child;
@@ -42,6 +43,8 @@ Examples:
   stockade token ann                        make a token, and the lines for the manifest
   stockade token ci --role publisher --names demo,team-*
   stockade status                           how the agents of the running host are
+  stockade agents                           what the registry says of them
+  stockade set hello memory=8M deadline=2s  change it; the next call runs under it
   RUST_LOG=stockade=debug stockade serve    say more in the log, which goes to standard error
 
   curl http://127.0.0.1:8081/readyz         are the agents loaded?
@@ -71,6 +74,18 @@ enum Command {
     Token(token::Options),
     /// Say how the agents of a running host are
     Status(status::Options),
+    /// List the registry's entries of a running host
+    Agents(agents::All),
+    /// Show one agent's entry
+    Agent(agents::One),
+    /// Set fields of an agent's entry; the next call runs under them
+    Set(agents::Set),
+    /// Have an agent served again
+    Enable(agents::One),
+    /// Have an agent not served, and keep its entry
+    Disable(agents::One),
+    /// Have an agent not served any more; its entry is removed later
+    Retire(agents::One),
     /// Compile one component from standard input to standard output, under limits; the host runs this
     #[command(hide = true)]
     CompileChild(compile_child::Options),
@@ -105,6 +120,12 @@ pub fn main() -> ExitCode {
         Command::Check(options) => check::check(&options),
         Command::Token(options) => token::token(&options),
         Command::Status(options) => status::status(&options),
+        Command::Agents(options) => agents::agents(&options),
+        Command::Agent(options) => agents::agent(&options),
+        Command::Set(options) => agents::set(&options),
+        Command::Enable(options) => agents::enable(&options),
+        Command::Disable(options) => agents::disable(&options),
+        Command::Retire(options) => agents::retire(&options),
         Command::CompileChild(options) => compile_child::compile_child(&options),
     };
     match done {

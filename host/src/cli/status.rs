@@ -9,11 +9,18 @@ use serde::Deserialize;
 
 use super::{Stop, say};
 use crate::access::operator;
-use crate::http::ask;
+use crate::http::ask::{self, Question, StatusCode};
 use crate::manifest::{parse_address, size};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
+    #[command(flatten)]
+    host: Host,
+}
+
+/// Which host is asked, and how its answer is shown.
+#[derive(Debug, clap::Args)]
+pub(super) struct Host {
     /// Where the host answers operators: the manifest's `admin`
     #[arg(long, value_name = "IP:PORT", value_parser = parse_address, default_value = "127.0.0.1:8081")]
     admin: SocketAddr,
@@ -22,7 +29,26 @@ pub(super) struct Options {
     data: PathBuf,
     /// Print what the host says as it is, for programs
     #[arg(long)]
-    json: bool,
+    pub json: bool,
+}
+
+impl Host {
+    /// What it answers to a GET.
+    pub fn get(&self, path: &str) -> Result<String, Stop> {
+        self.ask(Question::get(path))
+    }
+
+    /// What it answers, as its operator.
+    pub fn ask(&self, question: Question) -> Result<String, Stop> {
+        let token = operator::read(&self.data).context("name the host's data directory with --data DIR")?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
+        let (status, answer) = runtime.block_on(ask::ask(self.admin, question, &token))?;
+        let text = String::from_utf8_lossy(&answer).into_owned();
+        if status == StatusCode::UNAUTHORIZED {
+            return Err(anyhow!("{} does not know this token: is {} its data?", self.admin, self.data.display()).into());
+        }
+        if status.is_success() { Ok(text) } else { Err(super::agents::reason(&text).into()) }
+    }
 }
 
 /// What is shown of an answer; there may be more in it.
@@ -44,30 +70,31 @@ struct Account {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Agent {
+pub(super) struct Agent {
     name: String,
     version: String,
-    standing: String,
+    pub standing: String,
     reason: Option<String>,
-    calls: u64,
+    pub calls: u64,
     stopped: std::collections::BTreeMap<String, u64>,
     refused: std::collections::BTreeMap<String, u64>,
     broken: u64,
-    memory_peak_bytes: u64,
+    pub memory_peak_bytes: u64,
+}
+
+impl Agent {
+    /// Calls that a limit has stopped, or that broke the contract.
+    pub fn traps(&self) -> u64 {
+        self.stopped.values().sum::<u64>() + self.broken
+    }
 }
 
 /// Why an agent is not served, cut to what a terminal shows.
 const REASON_CHARS_MAX: usize = 100;
 
 pub(super) fn status(options: &Options) -> Result<(), Stop> {
-    let token = operator::read(&options.data).context("name the host's data directory with --data DIR")?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
-    let (status, answer) = runtime.block_on(ask::get(options.admin, "/status", &token))?;
-    let text = String::from_utf8_lossy(&answer);
-    if !status.is_success() {
-        return Err(anyhow!("{} answers {status}: {}; is this its data?", options.admin, text.trim()).into());
-    }
-    if options.json {
+    let text = options.host.get("/status")?;
+    if options.host.json {
         say(&text);
     } else {
         say(&table(&text)?);
@@ -94,19 +121,13 @@ pub(super) fn table(answer: &str) -> anyhow::Result<String> {
         ]
     };
     let rows: Vec<[String; 8]> = std::iter::once(header).chain(agents.iter().map(cells)).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-    let mut out = format!("stockade {version}, {sessions} sessions, {streams} streams\n\n");
+    let mut out = format!("stockade {version}, {sessions} sessions, {streams} streams\n\n{}", aligned(&rows));
     // Writing to a String cannot fail.
-    for row in &rows {
-        let padded: Vec<String> =
-            row.iter().enumerate().map(|(column, cell)| format!("{cell:<width$}", width = width(column))).collect();
-        let _ = writeln!(out, "{}", padded.join("  ").trim_end());
-    }
-    for Agent { name, reason, .. } in &agents {
+    for Agent { name, standing, reason, .. } in &agents {
         if let Some(reason) = reason {
             // An agent's own words are in it: none of them may steer the terminal.
             let reason: String = reason.chars().filter(|letter| !letter.is_control()).take(REASON_CHARS_MAX).collect();
-            let _ = writeln!(out, "\n{name} is refused: {reason}");
+            let _ = writeln!(out, "\n{name} is {standing}: {reason}");
         }
     }
     for (name, Account { used, ceiling, refusals }) in accounts.iter().filter(|(_, account)| account.refusals > 0) {
@@ -114,4 +135,23 @@ pub(super) fn table(answer: &str) -> anyhow::Result<String> {
         let _ = writeln!(out, "\naccount {name} has refused {refusals} times; it lends {used} of {ceiling} now");
     }
     Ok(out)
+}
+
+/// The agents of an answer, by name.
+pub(super) fn agents(answer: &str) -> serde_json::Result<std::collections::BTreeMap<String, Agent>> {
+    let Answer { agents, .. } = serde_json::from_str(answer)?;
+    Ok(agents.into_iter().map(|agent| (agent.name.clone(), agent)).collect())
+}
+
+/// Rows whose columns stand below each other.
+pub(super) fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let mut out = String::new();
+    for row in rows {
+        let padded: Vec<String> =
+            row.iter().enumerate().map(|(column, cell)| format!("{cell:<width$}", width = width(column))).collect();
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{}", padded.join("  ").trim_end());
+    }
+    out
 }

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use clap::{CommandFactory, Parser};
+use serde_json::json;
 
 use super::descriptors::{Bound, Descriptors};
-use super::{Arguments, Command, Stop, check, descriptors, overrides, status, token};
+use super::{Arguments, Command, Stop, agents, check, descriptors, overrides, status, token};
 use crate::manifest::Manifest;
 
 #[test]
@@ -24,7 +25,7 @@ fn wrong_arguments_are_refused_with_a_suggestion() {
         ("stockade token a --names A", "team-*"),
         ("stockade token a --share 0", "1..=100"),
         ("stockade status --admin 80", "write 127.0.0.1:80"),
-        ("stockade serv", "a similar subcommand exists: 'serve'"),
+        ("stockade tokn ann", "a similar subcommand exists: 'token'"),
         ("stockade check --manifst x", "a similar argument exists: '--manifest'"),
     ] {
         let error = Arguments::try_parse_from(line.split(' ')).expect_err("wrong");
@@ -142,6 +143,47 @@ fn too_few_open_files_are_reported() {
     assert_eq!((limits(None).shortage(&manifest), limits(Some(2256)).shortage(&manifest)), (None, None));
     let shortage = limits(Some(1024)).shortage(&manifest).expect("too few");
     assert!(shortage.contains("need 2256 open files") && shortage.contains("`http.connections` to 768"), "{shortage}");
+}
+
+#[test]
+fn fields_are_set_as_people_write_them() {
+    let set = |text: &str| agents::assignment(text).unwrap_or_else(|_| panic!("{text}"));
+    for (text, field, value) in [
+        ("memory=32M", "memory", json!(33_554_432)),
+        ("reserve=65536", "reserve", json!(65_536)),
+        ("deadline=2s", "deadline", json!(2_000)),
+        ("concurrency=4", "concurrency", json!(4)),
+        ("enabled=false", "enabled", json!(false)),
+        ("title=4", "title", json!("4")),
+        ("description=a=b", "description", json!("a=b")),
+        ("grants=/docs,/data", "grants", json!(["/docs", "/data"])),
+        ("memory=", "memory", json!(null)),
+    ] {
+        assert_eq!(set(text), (field.to_owned(), value), "{text}");
+    }
+    for (text, expected) in [
+        ("memory", "`memory` is no FIELD=VALUE"),
+        ("memory=lots", "`lots` is no size"),
+        ("deadline=2", "`2` is no time"),
+        ("enabled=yes", "`yes` is no true or false"),
+    ] {
+        let Err(Stop::Usage(said)) = agents::assignment(text) else { panic!("{text}") };
+        assert!(said.contains(expected), "{said}");
+    }
+}
+
+#[test]
+fn entries_are_a_table_beside_what_is_served() {
+    let entries =
+        r#"{"epoch":3,"clients":2,"agents":{"hello":{"version":"0.1.0","memory":8388608},"old":{"retired":1}}}"#;
+    let status = r#"{"version":"0.1.0","sessions":0,"streams":0,"accounts":{},"agents":[{"name":"hello","version":"0.1.0",
+        "standing":"ready","calls":7,"stopped":{"memory":2},"refused":{},"broken":1,"memoryPeakBytes":1048576}]}"#;
+    let table = agents::table(entries, status).expect("answers");
+    let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[1], ["hello", "0.1.0", "ready", "8M", "1M", "7", "3"], "{table}");
+    assert_eq!(rows[2], ["old", "-", "retired", "-", "-", "-", "-"], "{table}");
+    assert!(table.ends_with("epoch 3 of the document, 2 clients\n"), "{table}");
+    agents::table("{}", status).expect_err("something else");
 }
 
 #[test]

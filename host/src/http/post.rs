@@ -172,7 +172,7 @@ fn connections_full(desk: &Desk) -> Reply {
     })
 }
 
-fn refuse_body(app: &App, error: body::Error) -> Reply {
+pub fn refuse_body(app: &App, error: body::Error) -> Reply {
     match error {
         body::Error::TooLarge => {
             let cap = amount(app.settings.limits.body, Unit::Bytes);

@@ -18,6 +18,7 @@ use super::reply::{closing, plain};
 use super::route::Desk;
 use stockade_ledger::AccountSnapshot;
 
+use crate::access::Principal;
 use crate::agent::{Agent, Failure, LimitName, Unit};
 use crate::manifest::Role;
 use crate::mcp::buffer::{Buffer, Overflow};
@@ -32,9 +33,9 @@ const STATUS_BYTES_MAX: u64 = 512 << 10;
 struct Row<'a> {
     name: &'a str,
     version: Arc<str>,
-    /// `ready`, `resting`, `loading` or `refused`.
+    /// `ready`, `resting`, `loading`, `disabled` or `refused`.
     standing: &'static str,
-    /// Why it was refused.
+    /// Why it was refused, or is not served.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     /// How long it still rests.
@@ -96,7 +97,7 @@ pub async fn status(State(desk): State<Desk>, request: Request) -> Response {
 }
 
 /// Lets only operators go on.
-pub fn operator(desk: &Desk, request: &Parts) -> Result<(), Box<Response>> {
+pub fn operator(desk: &Desk, request: &Parts) -> Result<Arc<Principal>, Box<Response>> {
     let app = &desk.app;
     let (principal, _) = come_in(desk, request)?;
     if principal == app.settings.access.anonymous() {
@@ -106,7 +107,7 @@ pub fn operator(desk: &Desk, request: &Parts) -> Result<(), Box<Response>> {
         let text = "only an operator may ask this: send the token of one";
         return Err(closing(app.mcp.refuse(StatusCode::FORBIDDEN, text), None).into());
     }
-    Ok(())
+    Ok(principal)
 }
 
 /// Lets operators go on, and on this machine itself whoever has no token: those who probe and scrape have none, and see
@@ -153,6 +154,7 @@ fn row(agent: &Agent) -> Row<'_> {
     let (version, standing, reason) = match agent.offer() {
         Ok(offer) => (offer.version.clone(), if rests.is_some() { "resting" } else { "ready" }, None),
         Err(Failure::Refused(limit)) if limit.limit == LimitName::Loading => ("".into(), "loading", None),
+        Err(Failure::Refused(limit)) if limit.limit == LimitName::Disabled => ("".into(), "disabled", limit.detail),
         Err(Failure::Refused(limit)) => ("".into(), "refused", limit.detail),
         Err(failure) => ("".into(), "refused", Some(failure.to_string())),
     };

@@ -24,8 +24,8 @@ async fn with_a_body_of(bytes: usize) -> SocketAddr {
 #[tokio::test]
 async fn an_answer_has_a_longest_length() {
     let token = Token::fresh().unwrap();
-    let whole = get(with_a_body_of(ANSWER_BYTES_MAX).await, "/status", &token).await.unwrap();
+    let whole = ask(with_a_body_of(ANSWER_BYTES_MAX).await, Question::get("/status"), &token).await.unwrap();
     assert_eq!((whole.0, whole.1.len()), (StatusCode::OK, ANSWER_BYTES_MAX));
-    let refused = get(with_a_body_of(ANSWER_BYTES_MAX + 1).await, "/status", &token).await.unwrap_err();
-    assert_eq!(refused.to_string(), "the answer is longer than 1 MiB");
+    let refused = ask(with_a_body_of(ANSWER_BYTES_MAX + 1).await, Question::get("/status"), &token).await.unwrap_err();
+    assert_eq!(refused.to_string(), "the answer is longer than 16 MiB");
 }
