@@ -5,10 +5,13 @@ AGENTS := everything files hello tables
 MANIFEST ?= manifest.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench load soak fuzz agents guests check-tools
+.PHONY: help run test lint bench load soak crash fuzz agents guests check-tools
 
 # What `make load` puts on the host, such as LOAD="streams count=1000"; all there is when empty.
 LOAD ?=
+
+# What `make fuzz` runs, one after the other.
+FUZZ ?= message document
 
 # Seconds that `make fuzz` and `make soak` run, if somebody says; else 60 and 1800.
 TIME ?=
@@ -38,7 +41,7 @@ lint: check-tools ## formatting, clippy, documentation; warnings are errors
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --exclude guests --all-targets -- -D warnings
 	cargo clippy --locked --release --target $(WASM_TARGET) $(AGENTS:%=-p %) -p guests -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items -p stockade -p stockade-ledger
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items -p stockade -p stockade-gate -p stockade-ledger
 
 bench: agents ## what a call costs, beside a bare hyper and a native rmcp server
 	cargo build --release --locked -p stockade
@@ -52,13 +55,20 @@ soak: agents guests ## everything at once for TIME=1800 seconds; a verdict, and 
 	cargo build --release --locked -p stockade -p stockade-tests --bin stockade --bin soak
 	target/release/soak seconds=$(SOAK_TIME) plot=target/soak.svg
 
-fuzz: check-tools ## foreign bytes against the message parser, guided by coverage, for TIME=60 seconds
+crash: agents ## a host that is killed a hundred times while somebody edits the registry
+	cargo build --release --locked -p stockade -p stockade-tests --bin stockade --bin load
+	target/release/load crash rounds=100
+
+fuzz: check-tools ## foreign bytes against the message parser and the document's gate, guided by coverage, for TIME=60 seconds each
 	@command -v c++ >/dev/null || { echo "a C++ compiler is missing, which libFuzzer is built with: apt-get install g++"; exit 1; }
 	RUSTFLAGS="$(SANCOV)" cargo build --locked -p stockade-fuzz --features libfuzzer --profile fuzz \
 		--target $(HOST_TARGET) --target-dir target/fuzz
-	mkdir -p target/fuzz/corpus
-	target/fuzz/$(HOST_TARGET)/fuzz/message -max_total_time=$(FUZZ_TIME) -max_len=8192 -timeout=5 -print_final_stats=1 \
-		-dict=tests/fuzz/message.dict -artifact_prefix=target/fuzz/ target/fuzz/corpus tests/fuzz/corpus
+	@set -e; for target in $(FUZZ); do \
+		mkdir -p target/fuzz/corpus/$$target; \
+		target/fuzz/$(HOST_TARGET)/fuzz/$$target -max_total_time=$(FUZZ_TIME) -max_len=8192 -timeout=5 -print_final_stats=1 \
+			$$(test -f tests/fuzz/$$target.dict && echo -dict=tests/fuzz/$$target.dict) -artifact_prefix=target/fuzz/ \
+			target/fuzz/corpus/$$target $$(test -d tests/fuzz/corpus/$$target && echo tests/fuzz/corpus/$$target); \
+	done
 
 agents: check-tools ## build the agents we ship, as components
 	cargo build --release --locked --target $(WASM_TARGET) $(AGENTS:%=-p %)

@@ -15,7 +15,8 @@ const READ_MIB_MAX: f64 = 24.0;
 /// Growth for a reader that stands still, in KiB: two chunks, and what is on its way to the socket.
 const STALLED_KIB_MAX: f64 = 2048.0;
 
-async fn load(arguments: &str) -> Value {
+/// One of the loads, and what it measured.
+pub async fn load(arguments: &str) -> Value {
     let mut driver = Command::new(env!("CARGO_BIN_EXE_load"));
     driver.args(arguments.split(' ')).arg("--json").kill_on_drop(true);
     let output = driver.output().await.expect("the driver starts");

@@ -4,6 +4,7 @@ mod access;
 mod asking;
 mod big_reads;
 mod crowd;
+mod document;
 mod hostile;
 mod interop;
 mod kept;

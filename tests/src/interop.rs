@@ -24,6 +24,9 @@ const SETUP_TIMEOUT: Duration = Duration::from_secs(600);
 /// One client's whole tour.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// A tour of the document, a minute and a quarter of silence included.
+const DOCUMENT_TIMEOUT: Duration = Duration::from_secs(180);
+
 /// Runs a TypeScript client, `sdk1.mjs`, `sdk1-sse.mjs` or `client2.mjs`; what it saw is in the JSON it printed.
 ///
 /// `agent` is the one whose names carry its own on the shared endpoint; empty on the agent's own endpoint.
@@ -40,6 +43,18 @@ pub async fn python_client(mode: &str, url: &str, agent: &str) -> Result<Value> 
     let mut command = Command::new(interop.join("venv/bin/python"));
     command.arg(interop.join("node/client.py")).args([url, agent, mode]);
     seen(&output(command, CLIENT_TIMEOUT).await?)
+}
+
+/// Runs stock Yjs clients, `document.mjs` or `document.py`, on the registry's document of the host at `url`, as its operator
+/// and as nobody.
+pub async fn document_clients(script: &str, url: &str, token: &str, options: &[&str]) -> Result<Value> {
+    let interop = installation().await?;
+    let mut command = match script.ends_with(".py") {
+        true => Command::new(interop.join("venv/bin/python")),
+        false => Command::new(interop.join("node/bin/node")),
+    };
+    command.arg(interop.join("node").join(script)).args([url, token]).args(options);
+    seen(&output(command, DOCUMENT_TIMEOUT).await?)
 }
 
 /// A command that runs one of the installed scripts with the installed Node.

@@ -5,6 +5,7 @@
 //! only a process has: memory, signals, exit codes.
 
 pub mod client;
+pub mod editor;
 pub mod events;
 pub mod guests;
 pub mod interop;

@@ -9,6 +9,7 @@
 
 pub mod ask;
 pub mod bare;
+pub mod document;
 pub mod figures;
 pub mod host;
 pub mod initializes;
@@ -43,7 +44,7 @@ const FAILURE_SHOWN_CHARACTERS_MAX: usize = 500;
 const REVISION: &str = "2026-07-28";
 
 /// What the command `load` can do, in the order it does all of it.
-pub const LOADS: [&str; 4] = ["initializes", "streams", "read", "stalled"];
+pub const LOADS: [&str; 7] = ["initializes", "streams", "read", "stalled", "caps", "sockets", "churn"];
 
 /// How much load.
 #[derive(Clone, Copy, Debug)]

@@ -1,12 +1,16 @@
 //! Puts a load on a host, each in a process of its own, and says what it cost.
 //!
-//!     load [initializes | connections | streams | read | stalled [KEY=VALUE ...]] [--json]
+//!     load [initializes | connections | streams | read | stalled | caps | sockets | churn | crash [KEY=VALUE ...]] [--json]
 //!
-//! Without a name, all of them. Keys, and what they are when nobody says, stand in [`Load::read`].
+//! Without a name, all of them but `connections` and `crash`. Keys, and what they are when nobody says, stand in [`Load::read`].
 
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+use stockade_tests::load::document::caps::Caps;
+use stockade_tests::load::document::churn::Churn;
+use stockade_tests::load::document::crash::Crash;
+use stockade_tests::load::document::sockets::Sockets;
 use stockade_tests::load::figures::Figures;
 use stockade_tests::load::initializes::Initializes;
 use stockade_tests::load::read::{self, Read};
@@ -79,6 +83,10 @@ enum Load {
     Streams(Streams),
     Read(Read),
     Stalled(Stalled),
+    Caps(Caps),
+    Churn(Churn),
+    Crash(Crash),
+    Sockets(Sockets),
 }
 
 impl Load {
@@ -102,7 +110,14 @@ impl Load {
                 let (readers, mib) = (options.number("readers", 32)? as usize, options.number("mib", 256)?);
                 Self::Stalled(Stalled { readers, bytes: mib << 20 })
             }
-            other => bail!("no load {other}; there are {}, and connections", LOADS.join(", ")),
+            "caps" => Self::Caps(Caps { edits: options.number("edits", 200)? }),
+            "churn" => {
+                let (agents, edits) = (options.number("agents", 1_000)?, options.number("edits", 2_880)?);
+                Self::Churn(Churn { agents, edits })
+            }
+            "crash" => Self::Crash(Crash { rounds: options.number("rounds", 100)? }),
+            "sockets" => Self::Sockets(Sockets { count: options.number("count", 1_000)? as usize }),
+            other => bail!("no load {other}; there are {}, connections and crash", LOADS.join(", ")),
         };
         let left: Vec<&str> = options.0.keys().map(String::as_str).collect();
         ensure!(left.is_empty(), "not a key of {name}: {}", left.join(", "));
@@ -116,6 +131,10 @@ impl Load {
             Self::Streams(load) => load.run().await,
             Self::Read(load) => load.run().await,
             Self::Stalled(load) => load.run().await,
+            Self::Caps(load) => load.run().await,
+            Self::Churn(load) => load.run().await,
+            Self::Crash(load) => load.run().await,
+            Self::Sockets(load) => load.run().await,
         }
     }
 }

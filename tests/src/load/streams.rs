@@ -189,7 +189,7 @@ async fn settled(host: &Host) -> Result<f64> {
 }
 
 /// Lets this process, and those it starts, have so many files and connections open.
-fn raise_open_files(wanted: usize) -> Result<()> {
+pub(crate) fn raise_open_files(wanted: usize) -> Result<()> {
     let limit = getrlimit(Resource::Nofile);
     let wanted = wanted as u64;
     if limit.current.is_none_or(|current| current >= wanted) {

@@ -1,0 +1,198 @@
+//! The registry's document, with stock Yjs clients, against a host that is a process of its own.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use stockade_tests::interop::document_clients;
+use stockade_tests::load::host::Host;
+use stockade_tests::{Answer, Client};
+
+use crate::load::load;
+
+const MANIFEST: &str = "memory: 256M\nagents: { hello: { component: '{hello}', memory: 16M }, everything: { component: \
+                        '{everything}', memory: 16M } }";
+
+async fn host(manifest: &str) -> Host {
+    Host::start(tempfile::tempdir().expect("a folder"), manifest).await.expect("the host starts")
+}
+
+fn token(host: &Host) -> String {
+    let token = std::fs::read_to_string(host.dir.path().join("data/operator.token")).expect("the operator's token");
+    token.trim().to_owned()
+}
+
+async fn clients(host: &Host, script: &str, options: &[&str]) -> Value {
+    let url = format!("ws://{}", host.address);
+    document_clients(script, &url, &token(host), options).await.unwrap_or_else(|error| panic!("{error:#}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stock_yjs_clients_edit_the_registry_together() {
+    let host = host(MANIFEST).await;
+    let seen = clients(&host, "document.mjs", &[]).await;
+    assert_eq!(seen["agents"], json!(["everything", "hello"]), "{seen}");
+    for what in ["edits", "offline", "late", "awareness", "corrected"] {
+        assert_eq!(seen[what], true, "{what}: {seen}");
+    }
+    // Forbidden is 4403, what no client of this document sends 4400; y-websocket comes back after neither.
+    let refusals = json!({ "reader": 4403, "name": 4403, "unknown": 4403, "create": 4403, "remove": 4403, "text": 4400,
+                           "root": 4400, "list": 4400 });
+    assert_eq!(seen["refusals"], refusals, "{seen}");
+    assert!(seen["converged"].as_u64() >= Some(1_000) && seen["pending"] == 0, "{seen}");
+    // Others, by another library, on what those have left.
+    let seen = clients(&host, "document.py", &[]).await;
+    assert!(seen["edits"] == true && seen["late"] == true && seen["converged"] == 400, "{seen}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quiet_client_is_not_dropped() {
+    let host = host(MANIFEST).await;
+    let seen = clients(&host, "document.mjs", &["--idle=75"]).await;
+    assert_eq!(seen["drops"], 0, "{seen}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_and_other_documents_are_turned_away() {
+    let host = host(MANIFEST).await;
+    let at = |path: &str| format!("http://{}{path}", host.address);
+    let plain = reqwest::get(at("/yjs/@mcp.registry")).await.expect("an answer");
+    assert_eq!(plain.status(), 426, "{}", plain.text().await.expect("a body"));
+    let client = reqwest::Client::new();
+    let upgrade = |token: &str| {
+        let request =
+            client.get(at("/yjs/@mcp.registry")).header("connection", "upgrade").header("upgrade", "websocket");
+        let request =
+            request.header("sec-websocket-version", "13").header("sec-websocket-key", "AAAAAAAAAAAAAAAAAAAAAA==");
+        request.bearer_auth(token).send()
+    };
+    assert_eq!(upgrade("wrong").await.expect("an answer").status(), 401);
+    assert_eq!(upgrade(&token(&host)).await.expect("an answer").status(), 101);
+    let foreign = client.get(at("/yjs/@mcp.registry")).header("origin", "https://evil.example");
+    assert_eq!(foreign.send().await.expect("an answer").status(), 403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_host_finds_the_data_directory_taken() {
+    let first = host(MANIFEST).await;
+    let path = first.dir.path().join("manifest.yaml");
+    let mut command = tokio::process::Command::new(stockade_tests::process::stockade_binary().expect("a binary"));
+    command.args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--manifest"]).arg(path);
+    command.arg("--data").arg(first.dir.path().join("data")).kill_on_drop(true);
+    let ended =
+        tokio::time::timeout(Duration::from_secs(20), command.output()).await.expect("in time").expect("it runs");
+    let complaint = String::from_utf8_lossy(&ended.stderr);
+    assert!(!ended.status.success() && complaint.contains("another stockade uses the data directory"), "{complaint}");
+}
+
+#[tokio::test]
+async fn what_is_acknowledged_outlives_a_kill() {
+    let figures = load("crash rounds=10").await;
+    assert_eq!(
+        (&figures["acknowledged and lost"], &figures["stored by halves"]),
+        (&json!(0.0), &json!(0.0)),
+        "{figures}"
+    );
+    assert!(figures["edits acknowledged"].as_f64() > Some(10.0), "{figures}");
+}
+
+#[tokio::test]
+async fn an_edited_cap_governs_the_next_call() {
+    let figures = load("caps edits=20").await;
+    assert!(figures["edit to effect, p99"].as_f64() < Some(1_000.0), "{figures}");
+}
+
+#[tokio::test]
+async fn sockets_cost_little() {
+    let figures = load("sockets count=100").await;
+    assert!(figures["growth"].as_f64() < Some(8.0), "{figures}");
+}
+
+#[tokio::test]
+async fn edits_do_not_add_up() {
+    let figures = load("churn agents=20 edits=20000").await;
+    assert!(figures["epochs"].as_f64() >= Some(1.0), "{figures}");
+}
+
+/// Runs a command of the binary against a host; what it printed, and whether it went well.
+async fn stockade(host: &Host, arguments: &[&str]) -> (bool, String) {
+    let mut command = tokio::process::Command::new(stockade_tests::process::stockade_binary().expect("a binary"));
+    let admin = host.process.admin().and_then(|url| url.strip_prefix("http://")).expect("an admin");
+    command.args(arguments).args(["--admin", admin, "--data"]).arg(host.dir.path().join("data")).kill_on_drop(true);
+    let ended = command.output().await.expect("it runs");
+    let said = [ended.stdout, ended.stderr].concat();
+    (ended.status.success(), String::from_utf8_lossy(&said).into_owned())
+}
+
+/// Calls until the answer is as it should be: what the document says is served within a second.
+async fn greeted(host: &Host, expected: impl Fn(&Answer) -> bool) {
+    let (client, began) = (Client::new(host.address, "/mcp/hello"), Instant::now());
+    loop {
+        let answer = client.call("greet", json!({ "name": "Ann" })).await;
+        if expected(&answer) {
+            return;
+        }
+        assert!(began.elapsed() < Duration::from_secs(1), "{}", answer.body);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn is_served(answer: &Answer) -> bool {
+    answer.status == 200 && answer.body.to_string().contains("Hello, Ann!")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_change_entries_from_the_command_line() {
+    let host = host(MANIFEST).await;
+    let (done, table) = stockade(&host, &["agents"]).await;
+    assert!(done && table.contains("hello") && table.contains("everything") && table.contains("epoch 1"), "{table}");
+    let (done, entry) = stockade(&host, &["set", "hello", "memory=64K", "deadline=2s", "title=Hello there"]).await;
+    assert!(done && entry.contains("64K") && entry.contains("2s") && entry.contains("Hello there"), "{entry}");
+    greeted(&host, |answer| {
+        let limit = &answer.body["result"]["_meta"]["stockade/limit"];
+        limit["limit"] == "memory" && limit["cap"] == 65_536
+    })
+    .await;
+    let (done, entry) = stockade(&host, &["set", "hello", "memory=", "deadline=", "title="]).await;
+    assert!(done && !entry.contains("64K"), "{entry}");
+    greeted(&host, is_served).await;
+
+    for (arguments, expected) in [
+        (
+            ["set", "hello", "memory=64M"].as_slice(),
+            "`memory: 67108864` of agent `hello` is more than the manifest's 16777216",
+        ),
+        (&["set", "hello", "memory=lots"], "`lots` is no size, such as 32M"),
+        (&["set", "hello", "version=9"], "`version` of agent `hello` may not be written by `operator`"),
+        (&["set", "hello", "colour=red"], "there is no field `colour`; there are name, title"),
+        (&["set", "nobody", "enabled=false"], "there is no agent `nobody`; `stockade agents` lists all"),
+        (&["set", "hello", "memory"], "`memory` is no FIELD=VALUE"),
+        (&["agent", "nobody"], "no agent is called nobody"),
+    ] {
+        let (done, said) = stockade(&host, arguments).await;
+        assert!(!done && said.contains(expected), "{arguments:?}: {said}");
+    }
+    let (done, entry) = stockade(&host, &["agent", "hello", "--json"]).await;
+    let entry: Value = serde_json::from_str(&entry).unwrap_or_else(|error| panic!("{error}: {entry}"));
+    assert!(
+        done && entry["name"] == "hello"
+            && entry["digest"].as_str().is_some_and(|digest| digest.starts_with("sha256:"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_disabled_is_not_served_until_it_is_enabled() {
+    let host = host(MANIFEST).await;
+    for (off, on) in [("disable", "enable"), ("retire", "enable")] {
+        let (done, said) = stockade(&host, &[off, "hello"]).await;
+        assert!(done, "{said}");
+        greeted(&host, |answer| answer.body["error"]["data"]["limit"] == "disabled").await;
+        let listed = Client::new(host.address, "/mcp").list("tools/list", None).await;
+        assert!(!listed.body.to_string().contains("hello__greet"), "{}", listed.body);
+        let (_, table) = stockade(&host, &["agents"]).await;
+        let state = if off == "retire" { "retired" } else { "disabled" };
+        assert!(table.lines().any(|line| line.starts_with("hello") && line.contains(state)), "{table}");
+        let (done, said) = stockade(&host, &[on, "hello"]).await;
+        assert!(done, "{said}");
+        greeted(&host, is_served).await;
+    }
+}

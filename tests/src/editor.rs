@@ -1,0 +1,168 @@
+//! A client of the registry's document in this process: a yrs document and a WebSocket.
+
+use anyhow::{Context, Result, bail};
+use futures_util::{SinkExt as _, StreamExt as _};
+use std::net::SocketAddr;
+use std::time::Duration;
+use stockade_gate::Message as Frame;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::client_async;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use yrs::updates::decoder::Decode as _;
+use yrs::updates::encoder::Encode as _;
+use yrs::{Any, Doc, Map as _, MapRef, Out, ReadTxn as _, Transact as _, TransactionMut};
+
+/// Time for an answer.
+const WAIT: Duration = Duration::from_secs(20);
+
+/// One client.
+pub struct Editor {
+    socket: tokio_tungstenite::WebSocketStream<TcpStream>,
+    doc: Doc,
+    agents: MapRef,
+}
+
+/// Why the host has ended a connection.
+#[derive(Debug, thiserror::Error)]
+#[error("closed with {code}: {reason}")]
+pub struct Closed {
+    pub code: u16,
+    pub reason: String,
+}
+
+impl Editor {
+    /// Connects, with a token or as nobody, and syncs.
+    ///
+    /// # Errors
+    ///
+    /// When the host does not let it in.
+    pub async fn connect(address: SocketAddr, token: Option<&str>) -> Result<Self> {
+        let doc = Doc::new();
+        let agents = doc.get_or_insert_map("agents");
+        Self::connect_with(address, token, doc, agents).await
+    }
+
+    async fn connect_with(address: SocketAddr, token: Option<&str>, doc: Doc, agents: MapRef) -> Result<Self> {
+        let mut request = format!("ws://{address}/yjs/@mcp.registry").into_client_request()?;
+        if let Some(token) = token {
+            request.headers_mut().insert("authorization", HeaderValue::try_from(format!("Bearer {token}"))?);
+        }
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let (socket, _) = client_async(request, stream).await?;
+        let mut editor = Self { socket, doc, agents };
+        editor.settle().await?;
+        Ok(editor)
+    }
+
+    /// Connects anew, and brings what was written meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As [`Editor::connect`].
+    pub async fn reconnect(self, address: SocketAddr, token: Option<&str>) -> Result<Self> {
+        let Self { socket, doc, agents } = self;
+        drop(socket);
+        let mut editor = Self::connect_with(address, token, doc, agents).await?;
+        let all = editor.doc.transact().encode_state_as_update_v1(&yrs::StateVector::default());
+        editor.send(Frame::Step2(&all)).await?;
+        editor.settle().await?;
+        Ok(editor)
+    }
+
+    /// Sets fields of agents, in one update.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is lost.
+    pub async fn set<V: Into<Any>>(&mut self, fields: impl IntoIterator<Item = (&str, &str, V)>) -> Result<()> {
+        let fields: Vec<_> = fields.into_iter().map(|(agent, field, value)| (agent, field, value.into())).collect();
+        self.edit(|txn, agents| {
+            for (agent, field, value) in fields {
+                if let Some(Out::YMap(map)) = agents.get(txn, agent) {
+                    map.insert(txn, field, value);
+                }
+            }
+        })
+        .await
+    }
+
+    /// Changes the document, and sends what has changed.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is lost.
+    pub async fn edit(&mut self, change: impl FnOnce(&mut TransactionMut<'_>, &MapRef)) -> Result<()> {
+        let update = {
+            let mut txn = self.doc.transact_mut();
+            change(&mut txn, &self.agents);
+            txn.commit();
+            txn.encode_update_v1()
+        };
+        self.send(Frame::Update(&update)).await
+    }
+
+    /// Waits until the host has taken everything that was sent, and has sent everything it had: what it has taken is stored.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] when the host ends the connection instead.
+    pub async fn settle(&mut self) -> Result<()> {
+        let state = self.doc.transact().state_vector().encode_v1();
+        self.send(Frame::Step1(&state)).await?;
+        while !self.receive().await? {}
+        Ok(())
+    }
+
+    /// Sends bytes as they are.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is lost.
+    pub async fn send_bytes(&mut self, bytes: Vec<u8>) -> Result<()> {
+        Ok(self.socket.send(Message::binary(bytes)).await?)
+    }
+
+    /// A field of an agent, as this client has it.
+    pub fn field(&self, agent: &str, field: &str) -> Option<Any> {
+        let txn = self.doc.transact();
+        let Some(Out::YMap(map)) = self.agents.get(&txn, agent) else { return None };
+        match map.get(&txn, field)? {
+            Out::Any(any) => Some(any),
+            _ => None,
+        }
+    }
+
+    /// Names of all agents.
+    pub fn names(&self) -> Vec<String> {
+        let txn = self.doc.transact();
+        let mut names: Vec<String> = self.agents.keys(&txn).map(|name| name.to_string()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    async fn send(&mut self, frame: Frame<'_>) -> Result<()> {
+        self.send_bytes(frame.write()).await
+    }
+
+    /// Takes the next message; true if it answers a `SyncStep1`.
+    async fn receive(&mut self) -> Result<bool> {
+        let message = timeout(WAIT, self.socket.next()).await.context("no message in time")?;
+        let bytes = match message.context("the connection has ended")?? {
+            Message::Binary(bytes) => bytes,
+            Message::Close(Some(close)) => {
+                return Err(Closed { code: close.code.into(), reason: close.reason.to_string() }.into());
+            }
+            Message::Close(None) => bail!("closed without a reason"),
+            _ => return Ok(false),
+        };
+        let frame = Frame::read(&bytes);
+        if let Ok(Frame::Step2(update) | Frame::Update(update)) = frame {
+            self.doc.transact_mut().apply_update(yrs::Update::decode_v1(update)?)?;
+        }
+        Ok(matches!(frame, Ok(Frame::Step2(_))))
+    }
+}
