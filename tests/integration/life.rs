@@ -133,3 +133,15 @@ async fn help_and_version_teach() {
     assert_eq!((code, said.trim()), (Some(0), concat!("stockade ", env!("CARGO_PKG_VERSION"))));
     assert_eq!(stockade(&["sevre"], dir.path()).await.0, Some(2));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_is_compiled_once_for_all_agents_that_have_it() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let agents: String = (0..5).map(|n| format!("  a{n}: {{ component: '{{agents}}/hello.wasm' }}\n")).collect();
+    let path = manifest(dir.path(), &format!("memory: 256M\nagents:\n{agents}"));
+    let process = Process::stockade(&path, &dir.path().join("data")).await.expect("it starts");
+    process.ready().await.expect("its agents load");
+    let log = process.log().expect("a log");
+    assert_eq!(log.matches(" compiled ").count(), 1, "{log}");
+    assert_eq!(log.matches(" agent loaded ").count(), 5, "{log}");
+}

@@ -136,6 +136,11 @@ impl Editor {
         }
     }
 
+    /// How much it has of each client that has written: the host's own, if nobody else has.
+    pub fn known(&self) -> Vec<(u64, u32)> {
+        self.doc.transact().state_vector().iter().map(|(client, clock)| (client.get(), *clock)).collect()
+    }
+
     /// Names of all agents.
     pub fn names(&self) -> Vec<String> {
         let txn = self.doc.transact();

@@ -78,6 +78,10 @@ impl Compiler {
     /// future kills the child.
     pub async fn compile(&self, cache: &Cache, digest: &Digest, file: &File) -> Result<(), CompileError> {
         let _turn = self.one_at_a_time.acquire().await.context("the host is stopping")?;
+        // Another agent of the same component may have been here before.
+        if cache.size(digest)?.is_some() {
+            return Ok(());
+        }
         let bytes = file.metadata().context("cannot look at the component")?.len();
         let memory = self.reserve(bytes)?;
         let started = std::time::Instant::now();
