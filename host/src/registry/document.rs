@@ -32,6 +32,9 @@ use crate::manifest::Role;
 /// Bytes that yrs takes for a struct, about: measured 190 for each value that was overwritten.
 const STRUCT_BYTES: usize = 200;
 
+/// Corrections of one update that its author is told of.
+const CORRECTIONS_MAX: usize = 8;
+
 /// What a document is opened with, and keeps until it begins anew.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Epoch {
@@ -60,7 +63,7 @@ pub struct Document {
 pub struct Applied {
     /// To be stored and sent to everybody, in this order: the update, and what put wrong values right.
     pub updates: Vec<Vec<u8>>,
-    /// What was put back, and why.
+    /// What was put back, and why: the first few of it.
     pub corrections: Vec<String>,
 }
 
@@ -170,7 +173,9 @@ impl Document {
             let value = values::value(&self.doc.transact(), &self.agents, agent, FIELDS[*place].name);
             let fits = FIELDS[*place].check(&value).and_then(|()| ceilings.check(agent, FIELDS[*place].name, &value));
             if let Err(reason) = fits {
-                applied.corrections.push(reason);
+                if applied.corrections.len() < CORRECTIONS_MAX {
+                    applied.corrections.push(reason);
+                }
                 wrong.push((agent.clone(), *place));
             }
         }

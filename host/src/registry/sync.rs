@@ -219,8 +219,10 @@ impl Session {
     }
 
     fn presence(&self) -> Vec<Outgoing> {
-        let all = self.handle.shared().presence.all();
-        all.iter().map(|states| Outgoing::Own(Message::Awareness(states).write())).collect()
+        let shared = self.handle.shared();
+        let all = shared.presence.all();
+        // Who finds no room for it hears it within 15 s, when clients say so again.
+        all.iter().filter_map(|states| shared.frame(&Message::Awareness(states))).map(Outgoing::Shared).collect()
     }
 }
 

@@ -149,6 +149,20 @@ fn a_wrong_value_is_put_back_for_everybody() {
 }
 
 #[test]
+fn of_many_wrong_values_all_are_put_back_and_few_are_told() {
+    let mut host = Host::new();
+    let wrong = Client::new(1, &host).edit(|txn, agents| {
+        for agent in ["files", "other"] {
+            let fields = FIELDS.iter().filter(|field| field.by != crate::registry::schema::Writer::Host);
+            values::put(txn, agents, agent, fields.map(|field| (field.name, serde_json::json!({ "no": 1 }))));
+        }
+    });
+    let before = host.document.records().clone();
+    assert_eq!(host.apply(&wrong).unwrap().corrections.len(), CORRECTIONS_MAX);
+    assert_eq!(*host.document.records(), before);
+}
+
+#[test]
 fn what_somebody_may_not_write_changes_nothing() {
     let mut host = Host::new();
     let before = host.document.diff(&StateVector::default());
