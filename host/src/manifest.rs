@@ -34,6 +34,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use agents::AGENTS_MAX;
 pub use detect::MemorySource;
 pub use document::DocumentLimits;
 pub use name::{AgentName, NameError};

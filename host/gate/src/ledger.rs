@@ -18,7 +18,7 @@ use names::Names;
 use ranges::Ranges;
 
 /// How much a ledger may hold. Beyond that its document begins anew, or takes no more.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capacity {
     /// Client ids that have ever written.
     pub clients: usize,
@@ -178,9 +178,19 @@ impl Ledger {
         self.entries
     }
 
-    /// Client ids that have written.
-    pub fn clients(&self) -> usize {
-        self.clients.len()
+    /// How much of its capacity is used.
+    pub fn used(&self) -> Capacity {
+        Capacity {
+            clients: self.clients.len(),
+            entries: self.entries,
+            agents: self.names.agents.len(),
+            fields: self.names.fields.len(),
+        }
+    }
+
+    /// How much there may be.
+    pub fn capacity(&self) -> Capacity {
+        self.capacity
     }
 
     /// Bytes of memory, about.

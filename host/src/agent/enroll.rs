@@ -1,15 +1,30 @@
 //! An agent's entry in the registry's document: made when it is missing, and told what is served.
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
 use super::{Agent, Agents, Offer, Standing};
 
+/// Agents that are named in the log, of many that something happens to.
+const NAMED_MAX: usize = 20;
+
 impl Agent {
     /// Writes what the host alone knows into the agent's entry. What others write there stays as it is; an entry that is
     /// made now begins with what the agent says of itself.
     pub(super) async fn enroll(&self) {
+        let news = self.news();
+        if news.is_empty() {
+            return;
+        }
+        if let Err(error) = self.document.write(vec![(self.name.clone(), news)]).await {
+            tracing::error!(agent = self.name(), %error, "its entry in the registry's document is not up to date");
+        }
+    }
+
+    /// What its entry lacks.
+    fn news(&self) -> Vec<(&'static str, Value)> {
         let record = self.document.record(&self.name);
         let now: Value = now_ms().into();
         let mut fields = vec![("name", Value::from(&*self.name))];
@@ -17,38 +32,42 @@ impl Agent {
             fields.push(("created", now.clone()));
         }
         if let Standing::Ready(offer) = self.standing() {
-            let served =
-                [("version", Value::from(&*offer.version)), ("digest", format!("sha256:{}", offer.digest).into())];
-            let is_news =
-                |(field, value): &(&str, Value)| record.as_ref().is_none_or(|record| record.get(field) != value);
-            if served.iter().any(is_news) {
-                fields.push(("updated", now));
-            }
-            fields.extend(served);
+            fields.push(("version", Value::from(&*offer.version)));
+            fields.push(("digest", format!("sha256:{}", offer.digest).into()));
             if record.is_none() {
                 fields.extend(own_words(&offer));
             }
         }
-        if let Err(error) = self.document.write(self.name.clone(), fields).await {
-            tracing::error!(agent = self.name(), %error, "its entry in the registry's document is not up to date");
+        fields.retain(|(field, value)| record.as_ref().is_none_or(|record| record.get(field) != value));
+        if fields.iter().any(|(field, _)| matches!(*field, "version" | "digest")) {
+            fields.push(("updated", now));
         }
+        fields
     }
 }
 
 impl Agents {
+    /// As [`Agent::enroll`], for many at once.
+    pub(super) async fn enroll_all(&self, agents: impl Iterator<Item = &Arc<Agent>>) {
+        let news = agents.map(|agent| (agent.name.clone(), agent.news())).filter(|(_, news)| !news.is_empty());
+        if let Err(error) = self.0.document.write(news.collect()).await {
+            tracing::error!(%error, "entries in the registry's document are not up to date");
+        }
+    }
+
     /// Disables the entries of agents that the manifest has no more.
     pub(super) async fn disable_missing(&self) {
-        for (name, record) in self.0.document.records() {
-            if self.get(&name).is_some() || !record.is_enabled() {
-                continue;
-            }
-            tracing::warn!(
-                agent = &*name,
-                "the manifest has it no more: its entry in the registry's document is disabled"
-            );
-            if let Err(error) = self.0.document.write(name.clone(), vec![("enabled", false.into())]).await {
-                tracing::error!(agent = &*name, %error, "its entry in the registry's document cannot be disabled");
-            }
+        let records = self.0.document.records();
+        let missing = records.into_iter().filter(|(name, record)| self.get(name).is_none() && record.is_enabled());
+        let disabled: Vec<_> = missing.map(|(name, _)| (name, vec![("enabled", false.into())])).collect();
+        for (name, _) in disabled.iter().take(NAMED_MAX) {
+            tracing::warn!(agent = &**name, "the manifest has it no more: its entry in the registry is disabled");
+        }
+        if disabled.len() > NAMED_MAX {
+            tracing::warn!(agents = disabled.len(), "so many entries in all are disabled");
+        }
+        if let Err(error) = self.0.document.write(disabled).await {
+            tracing::error!(%error, "entries of agents that the manifest has no more cannot be disabled");
         }
     }
 }

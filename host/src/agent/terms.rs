@@ -20,8 +20,10 @@ impl Agents {
         let mut changes = self.0.document.changes();
         loop {
             changes.mark_unchanged();
-            for agent in self.all() {
-                agent.take_terms(self.0.document.record(agent.name()).as_deref());
+            for name in self.0.document.take_news() {
+                if let Some(agent) = self.get(&name) {
+                    agent.take_terms(self.0.document.record(&name).as_deref());
+                }
             }
             if changes.changed().await.is_err() {
                 return;

@@ -60,6 +60,9 @@ struct Caps {
     weight: Setting<u32>,
 }
 
+/// Agents of one host: each has an entry in the registry's document.
+pub const AGENTS_MAX: usize = 20_000;
+
 const CAPS_DEFAULT: Caps = Caps {
     memory: Setting::default(64 * M),
     reserve: Setting::default(None),
@@ -86,6 +89,11 @@ pub(super) fn check(mut defaults: Table<'_>, agents: Table<'_>, rules: &Rules<'_
             "there are no agents".to_owned(),
             "add one below `agents:`, such as `hello: { component: hello.wasm }`",
         );
+    }
+    if let Some(beyond) = entries.get(AGENTS_MAX) {
+        let (count, place) = (entries.len(), Some(beyond.place));
+        let text = format!("there are {count} agents; a host serves at most {AGENTS_MAX}");
+        findings.error(place, text, "share them out to several hosts".to_owned());
     }
     let mut specs = BTreeMap::new();
     for entry in entries {

@@ -5,6 +5,7 @@ mod shipped;
 mod tokens;
 mod values;
 
+use super::AGENTS_MAX;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -107,6 +108,16 @@ fn the_defaults() {
     assert_eq!((hello.deadline, hello.cpu, hello.queue_wait), (seconds(5), seconds(2), seconds(2)));
     assert_eq!((hello.queue, hello.concurrency, hello.dirs.len()), (64, 8, 0));
     assert_eq!(manifest.warnings, []);
+}
+
+#[test]
+fn a_host_serves_so_many_agents_and_no_more() {
+    let folder = Folder::new();
+    let agents: String = (0..=AGENTS_MAX).map(|number| format!("  a{number}: {{ component: hello.wasm }}\n")).collect();
+    let errors = folder.parse(&format!("memory: 512M\nagents:\n{agents}")).unwrap_err().to_string();
+    assert!(errors.contains("there are 20001 agents; a host serves at most 20000"), "{errors}");
+    let one_less = agents.split_once('\n').unwrap().1;
+    assert_eq!(folder.parse(&format!("memory: 512M\nagents:\n{one_less}")).unwrap().agents.len(), AGENTS_MAX);
 }
 
 #[test]

@@ -25,7 +25,7 @@ use yrs::{Any, Doc, Map as _, MapRef, Options, ReadTxn as _, Transact as _, Tran
 
 use super::ceilings::Ceilings;
 use super::record::{Record, Records};
-use super::schema::{FIELDS, place};
+use super::schema::{AGENTS_MAX, FIELDS, place};
 use crate::access::Principal;
 use crate::manifest::Role;
 
@@ -76,6 +76,8 @@ pub enum Refused {
     Forbidden { touched: String, principal: Arc<str> },
     #[error("there is no agent `{0}`; `stockade agents` lists all")]
     Unknown(Arc<str>),
+    #[error("agent `{0}` would be one too many: the registry has the {AGENTS_MAX} that it may have; retire some")]
+    TooMany(Arc<str>),
     /// A value that may not be, or a field that there is not.
     #[error("{0}")]
     Invalid(String),
@@ -219,6 +221,18 @@ impl Document {
         Ok(self.write(agent, &checked))
     }
 
+    /// Makes sure that there is room for an entry of this agent.
+    ///
+    /// # Errors
+    ///
+    /// When there are as many as there may be.
+    pub fn holds(&self, agent: &str) -> Result<(), Refused> {
+        match self.records.len() {
+            AGENTS_MAX.. if !self.records.contains_key(agent) => Err(Refused::TooMany(agent.into())),
+            _ => Ok(()),
+        }
+    }
+
     /// Writes fields of an agent in the host's name, making its entry if there is none. Null removes a field. An update, or
     /// none if nothing changes.
     pub fn write(&mut self, agent: &str, fields: &[(&'static str, Value)]) -> Option<Vec<u8>> {
@@ -313,6 +327,17 @@ impl Document {
         let mut vector: Vec<_> = vector.iter().map(|(client, clock)| (client.get(), *clock)).collect();
         vector.sort_unstable();
         vector
+    }
+
+    /// Whether more than half of what the past may take beside what the document says is taken, of any of the gate's
+    /// capacities: it should begin anew before somebody is refused.
+    pub fn is_crowded(&self) -> bool {
+        let (used, all, agents) = (self.gate.used(), self.gate.capacity(), self.records.len());
+        let crowded = |used: usize, least: usize, all: usize| used > all.midpoint(least.min(all));
+        crowded(used.clients, 1, all.clients)
+            || crowded(used.entries, agents * (FIELDS.len() + 1), all.entries)
+            || crowded(used.agents, agents, all.agents)
+            || crowded(used.fields, FIELDS.len(), all.fields)
     }
 
     /// Bytes that a document takes which says the same and has no past.

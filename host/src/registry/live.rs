@@ -1,6 +1,6 @@
 //! The handle on the document that all other rooms have.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::ceilings::Ceilings;
 use super::outbox::{Audience, Ending, Frame, Outbox};
-use super::owner::{self, Command, Failed};
+use super::owner::{self, Command, Failed, Fields};
 use super::presence::Presence;
 use super::record::Record;
 use super::store::Store;
@@ -22,6 +22,9 @@ use crate::manifest::{DocumentLimits, Manifest};
 
 /// How long news of presence are gathered before they are told.
 const PRESENCE_PAUSE: Duration = Duration::from_millis(250);
+
+/// Entries that the host writes or removes in one turn of the document: so long may a client's edit wait for the disk.
+const WRITTEN_AT_ONCE: usize = 256;
 
 /// The registry's document: what it says, and a way to its thread. A cheap handle.
 #[derive(Debug, Clone)]
@@ -43,6 +46,8 @@ pub struct Shared {
     pub outgoing: Account,
     records: RwLock<BTreeMap<Arc<str>, Arc<Record>>>,
     view: Mutex<View>,
+    /// Agents whose records are others since that was asked last.
+    news: Mutex<BTreeSet<Arc<str>>>,
     changed: watch::Sender<u64>,
     connections: AtomicU64,
 }
@@ -81,6 +86,7 @@ impl Handle {
             outgoing,
             records: RwLock::default(),
             view: Mutex::default(),
+            news: Mutex::default(),
             changed: watch::Sender::new(0),
             connections: AtomicU64::new(0),
         });
@@ -111,6 +117,11 @@ impl Handle {
         self.shared.records().iter().map(|(name, record)| (name.clone(), record.clone())).collect()
     }
 
+    /// Agents whose records have come, gone or changed since this was asked last: for the one who follows the document.
+    pub fn take_news(&self) -> BTreeSet<Arc<str>> {
+        std::mem::take(&mut *self.shared.news.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Changes whenever a record does.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.shared.changed.subscribe()
@@ -134,13 +145,18 @@ impl Handle {
         self.ask(|answer| Command::Edit { agent, fields, by, answer }).await.map(drop)
     }
 
-    /// Writes fields of an agent in the host's name, making its entry if there is none; null removes a field.
+    /// Writes fields of agents in the host's name, making an entry where there is none; null removes a field.
     ///
     /// # Errors
     ///
-    /// When the disk does not take it, or the host is stopping.
-    pub async fn write(&self, agent: Arc<str>, fields: Vec<(&'static str, Value)>) -> Result<(), Failed> {
-        self.ask(|answer| Command::Write { agent, fields, answer }).await.map(drop)
+    /// When the disk does not take it, or the host is stopping. What was written before that stays.
+    pub async fn write(&self, mut entries: Vec<Fields>) -> Result<(), Failed> {
+        while !entries.is_empty() {
+            let rest = entries.split_off(entries.len().min(WRITTEN_AT_ONCE));
+            self.ask(|answer| Command::Write { entries, answer }).await?;
+            entries = rest;
+        }
+        Ok(())
     }
 
     /// Removes entries of agents.
@@ -148,8 +164,13 @@ impl Handle {
     /// # Errors
     ///
     /// As [`Handle::write`].
-    pub async fn remove(&self, agents: Vec<Arc<str>>) -> Result<(), Failed> {
-        self.ask(|answer| Command::Remove { agents, answer }).await.map(drop)
+    pub async fn remove(&self, mut agents: Vec<Arc<str>>) -> Result<(), Failed> {
+        while !agents.is_empty() {
+            let rest = agents.split_off(agents.len().min(WRITTEN_AT_ONCE));
+            self.ask(|answer| Command::Remove { agents, answer }).await?;
+            agents = rest;
+        }
+        Ok(())
     }
 
     /// Tells clients who has come and gone, until nobody has this handle's document any more.
@@ -214,11 +235,12 @@ impl Shared {
 
     /// Lets everybody read what the document says now of these agents.
     pub fn publish(&self, changed: Vec<(Arc<str>, Option<Arc<Record>>)>, view: View) {
-        let mut any = false;
+        let any = !changed.is_empty();
         {
             let mut records = self.records.write().unwrap_or_else(PoisonError::into_inner);
+            let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
             for (agent, record) in changed {
-                any = true;
+                news.insert(agent.clone());
                 match record {
                     Some(record) => drop(records.insert(agent, record)),
                     None => drop(records.remove(&agent)),

@@ -31,9 +31,6 @@ const STACK_BYTES: usize = 64 << 20;
 const GROWTH_BYTES: usize = 16 << 20;
 const GROWTH_PARTS: usize = 4;
 
-/// Entries of the gate's ledger after which it does so in any case.
-const ENTRIES_MAX: usize = 250_000;
-
 /// Something that is asked of the document.
 #[derive(Debug)]
 pub enum Command {
@@ -45,8 +42,8 @@ pub enum Command {
     Apply { bytes: Vec<u8>, charge: Charge, sync: bool, by: Arc<Principal>, answer: Answer<Done> },
     /// Sets fields of an agent for somebody who asks the host to.
     Edit { agent: Arc<str>, fields: Vec<(String, Value)>, by: Arc<Principal>, answer: Answer<Done> },
-    /// Writes fields of an agent, in the host's name.
-    Write { agent: Arc<str>, fields: Vec<(&'static str, Value)>, answer: Answer<Done> },
+    /// Writes fields of agents, in the host's name.
+    Write { entries: Vec<Fields>, answer: Answer<Done> },
     /// Removes entries of agents.
     Remove { agents: Vec<Arc<str>>, answer: Answer<Done> },
 }
@@ -64,6 +61,9 @@ impl Command {
         }
     }
 }
+
+/// Fields of an agent, and what they are to hold.
+pub type Fields = (Arc<str>, Vec<(&'static str, Value)>);
 
 /// Where an answer goes.
 pub type Answer<T> = oneshot::Sender<Result<T, Failed>>;
@@ -205,9 +205,14 @@ impl Owner {
                     let done = edited.map(|update| updates.extend(update)).map(|()| Done::new());
                     answers.push((answer, done.map_err(Failed::Refused)));
                 }
-                Command::Write { agent, fields, answer } => {
-                    updates.extend(self.document.write(&agent, &fields));
-                    answers.push((answer, Ok(Done::new())));
+                Command::Write { entries, answer } => {
+                    let mut write = |(agent, fields): &Fields| {
+                        self.document.holds(agent)?;
+                        updates.extend(self.document.write(agent, fields));
+                        Ok(())
+                    };
+                    let written = entries.iter().try_for_each(&mut write);
+                    answers.push((answer, written.map(|()| Done::new()).map_err(Failed::Refused)));
                 }
                 Command::Remove { agents, answer } => {
                     updates.extend(agents.iter().filter_map(|agent| self.document.remove(agent)));
@@ -265,12 +270,12 @@ impl Owner {
 
     /// Keeps log and document short.
     fn tidy(&mut self) {
-        let (bytes, entries) = (self.document.bytes(), self.document.entries());
+        let bytes = self.document.bytes();
         let least = self.document.least_bytes();
         // At half of what there is for it, so that beginning anew has room for both.
         let half = self.account.ceiling() as usize / 2;
         let most = (GROWTH_BYTES + GROWTH_PARTS * least).min(half).max(2 * least);
-        let grown = bytes > most || entries > ENTRIES_MAX;
+        let grown = bytes > most || self.document.is_crowded();
         let stored = match grown {
             true => self.renew(),
             false if self.store.wants_snapshot() => {

@@ -20,6 +20,9 @@ use serde_json::{Value, json};
 use crate::access::Principal;
 use crate::manifest::Role;
 
+/// Agents that have an entry. The manifest may not have more either.
+pub const AGENTS_MAX: usize = crate::manifest::AGENTS_MAX;
+
 /// A field of an agent.
 #[derive(Debug)]
 pub struct Field {

@@ -163,7 +163,7 @@ fn runs_of_one_field_are_one_entry() {
     let edits =
         (0..100).map(|n| instead_of(at(if n == 0 { HOST } else { 7 }, if n == 0 { 1 } else { n - 1 }), value(1)));
     admit(&mut ledger, &Draft::default().section(7, 0, edits));
-    assert_eq!((ledger.entries(), ledger.clients()), (3, 2));
+    assert_eq!(ledger.used(), Capacity { clients: 2, entries: 3, agents: 1, fields: 1 });
     ledger.note_deleted(7, &[[0, 99], [99, 200]]);
     assert_eq!(ledger.clients[&7].deleted.ranges(), [[0, 100]], "no more than there is");
     assert!(ledger.bytes() > 100 && ledger.bytes() < 4096, "{}", ledger.bytes());

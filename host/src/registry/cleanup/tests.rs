@@ -14,7 +14,7 @@ async fn retired_entries_go_when_their_time_has_come() {
     let handle = Handle::open_for_test(&manifest, data.path());
     let retired = UNIX_EPOCH + Duration::from_secs(1_000_000);
     for (agent, since) in [("fixed", Some(1_000_000_000_u64)), ("old", Some(1_000_000_000)), ("served", None)] {
-        handle.write(agent.into(), vec![("name", agent.into()), ("retired", since.into())]).await.unwrap();
+        handle.write(vec![(agent.into(), vec![("name", agent.into()), ("retired", since.into())])]).await.unwrap();
     }
     let names = |handle: &Handle| handle.records().into_iter().map(|(name, _)| name.to_string()).collect::<Vec<_>>();
     handle.remove_retired(retired + Duration::from_secs(3_599)).await;

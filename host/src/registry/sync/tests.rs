@@ -16,7 +16,7 @@ async fn handle(data: &Path, limits: &str) -> Handle {
     std::fs::write(&file, format!("memory: 512M\nagents: {{}}\n{limits}")).unwrap();
     let manifest = Manifest::load(&file, &Overrides::default()).unwrap_or_else(|errors| panic!("{errors}"));
     let handle = Handle::open_for_test(&manifest, data);
-    handle.write("files".into(), vec![("name", "files".into())]).await.unwrap();
+    handle.write(vec![("files".into(), vec![("name", "files".into())])]).await.unwrap();
     handle
 }
 
