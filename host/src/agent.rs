@@ -3,7 +3,8 @@
 //! A call goes through [`Agent`]: `quarantine` may turn it away, `queue` lets it in when its reserve is granted, `live`
 //! makes a fresh instance that `limiter`, `clock`, `output` and `state` hold in bounds (`large` lists those that take much),
 //! `calls` and `read` run it, and
-//! `outcome` names what came of it. Components come from `shelf`, which has `compile` make what `cache` does not hold. What
+//! `outcome` names what came of it. Components come from `shelf`, which has `compile` make what `cache` does not hold; `known` is
+//! what earlier starts found out about them. What
 //! a guest says meanwhile goes to `feedback`, and what it says has changed to `changes`; `watch` looks for itself.
 //!
 //! Invariants: no instance serves two callers; nothing that failed is used again; whatever a guest can make the host hold
@@ -21,6 +22,7 @@ mod enroll;
 mod failure;
 pub mod feedback;
 mod fit;
+mod known;
 mod large;
 mod limiter;
 mod live;
@@ -48,6 +50,7 @@ use crate::memory::Relief;
 use crate::registry::{Entry, Handle};
 use changes::Changes;
 use feedback::Feedback;
+use known::Known;
 use large::Large;
 use outcome::Scene;
 use quarantine::Quarantine;
@@ -118,6 +121,8 @@ pub struct Agent {
     stats: Stats,
     /// Where its entry is.
     document: Handle,
+    /// Where the next start looks.
+    known: Arc<Known>,
 }
 
 /// What a loaded agent offers.

@@ -1,16 +1,17 @@
 //! All agents of the host: made from the registry's entries, loaded one after the other, found by name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use stockade_ledger::Spec;
 use tokio::task::JoinSet;
 
 use super::changes::{Changes, Kinds};
 use super::engine::{GUEST_STACK_BYTES, Lateness, MEMORY_RESERVATION_BYTES, Pool};
+use super::known::{Known, Subject};
 use super::large::Large;
 use super::quarantine::Quarantine;
 use super::queue::{Door, LineId, Need, Terms as LineTerms, own_places};
@@ -30,6 +31,9 @@ const TRIAL_MAX: Duration = Duration::from_secs(30);
 /// How often a start tries to load an agent for which there is no memory now, and the pause between two tries.
 const LOAD_TRIES: u32 = 30;
 const LOAD_PAUSE: Duration = Duration::from_secs(1);
+
+/// Agents that are loaded at once at a start: each holds its component meanwhile.
+const LOADING_MAX: usize = 64;
 
 /// MCP revision that a guest is told of when the host itself calls.
 pub(super) const OWN_REVISION: &str = "2026-07-28";
@@ -61,6 +65,8 @@ pub(super) struct Inner {
     lateness: Lateness,
     slots: u64,
     shelf: Arc<Shelf>,
+    /// What earlier starts found out.
+    known: Arc<Known>,
     settled: AtomicBool,
 }
 
@@ -80,6 +86,7 @@ impl Agents {
         let (door, lines) = Door::new(accounts, pool.instances, &terms);
         let (growth, asked) = (door.shared(), door.shared_copies());
         let changes = Changes::default();
+        let known = Arc::new(Known::open(data)?);
         let agent = |(entry, line): (&Arc<crate::registry::Entry>, LineId)| {
             // Nobody takes more than half of what guests may have beyond the reserves.
             let own = Spec { name: entry.name.as_str().into(), ceiling: guests_ceiling / 2, floor: 0 };
@@ -100,6 +107,7 @@ impl Agents {
                 quarantine: Quarantine::new(principals),
                 stats: Stats::default(),
                 document: document.clone(),
+                known: known.clone(),
                 spec: RwLock::new(Arc::new(entry.spec.clone())),
                 enabled: AtomicBool::new(true),
                 entry: entry.clone(),
@@ -115,24 +123,64 @@ impl Agents {
             lateness,
             slots,
             shelf,
+            known,
             settled: AtomicBool::new(false),
         })))
     }
 
-    /// Loads all agents at once, compiling, one at a time, what was never compiled. An agent that cannot be loaded is
-    /// refused by name, and the others go on.
+    /// Makes all agents ready: those that are as an earlier start found them at once, without loading them; the others are
+    /// loaded, several at a time, and compiled, one at a time, if they never were. An agent that cannot be loaded is refused
+    /// by name, and the others go on.
     pub async fn load(&self) {
+        let mut new = self.recall().await.into_iter();
         let mut loading = JoinSet::new();
-        for agent in self.0.by_name.values().cloned() {
-            loading.spawn(agent.settle());
-        }
-        while let Some(loaded) = loading.join_next().await {
-            if let Err(error) = loaded {
-                tracing::error!(%error, "an agent could not be loaded");
+        loop {
+            while loading.len() < LOADING_MAX
+                && let Some(agent) = new.next()
+            {
+                loading.spawn(agent.settle());
+            }
+            match loading.join_next().await {
+                Some(Ok(())) => {}
+                Some(Err(error)) => tracing::error!(%error, "an agent could not be loaded"),
+                None => break,
             }
         }
         self.disable_missing().await;
         self.0.settled.store(true, Ordering::Release);
+    }
+
+    /// Makes those agents ready that are as an earlier start found them; answers with the others.
+    async fn recall(&self) -> Vec<Arc<Agent>> {
+        let agents = self.clone();
+        // It reads a file of each.
+        let looked = tokio::task::spawn_blocking(move || agents.look_up()).await;
+        let (known, new) = looked.unwrap_or_else(|_| (Vec::new(), self.all().cloned().collect()));
+        if !known.is_empty() {
+            tracing::info!(agents = known.len(), "as an earlier start found them: each is loaded when it is called");
+        }
+        for (agent, offer) in &known {
+            agent.stand(Standing::Ready(offer.clone()));
+        }
+        self.enroll_all(known.iter().map(|(agent, _)| agent)).await;
+        new
+    }
+
+    /// Sorts out who is known. Agents that say the same of themselves share what they say.
+    fn look_up(&self) -> (Vec<(Arc<Agent>, Arc<Offer>)>, Vec<Arc<Agent>>) {
+        let (mut known, mut new) = (Vec::new(), Vec::new());
+        let mut shared: HashMap<String, Arc<Offer>> = HashMap::new();
+        for agent in self.all() {
+            let recalled = self.0.known.recall(&agent.entry.name, &agent.entry.spec, SystemTime::now());
+            match recalled.filter(|offer| self.0.shelf.is_compiled(&offer.digest)) {
+                Some(offer) => {
+                    let offer = shared.entry(format!("{offer:?}")).or_insert_with(|| Arc::new(offer)).clone();
+                    known.push((agent.clone(), offer));
+                }
+                None => new.push(agent.clone()),
+            }
+        }
+        (known, new)
     }
 
     /// True once every agent is loaded or refused.
@@ -190,8 +238,12 @@ impl Agent {
                 Standing::Refused(reason.into())
             }
         };
-        *self.standing.write().unwrap_or_else(PoisonError::into_inner) = standing;
+        self.stand(standing);
         self.enroll().await;
+    }
+
+    fn stand(&self, standing: Standing) {
+        *self.standing.write().unwrap_or_else(PoisonError::into_inner) = standing;
         self.changes.lists_changed(&self.name, Kinds::ALL);
     }
 
@@ -213,6 +265,7 @@ impl Agent {
 
     /// Loads the component and puts it on trial.
     async fn admit(&self) -> Result<Offer, String> {
+        let before = Subject::of(&self.entry.spec, SystemTime::now());
         let loaded = self.fetch_patiently().await.map_err(|error| format!("{error:#}"))?;
         let (initial, cap) = (loaded.initial_memory, self.entry.spec.memory);
         if initial > cap {
@@ -228,7 +281,7 @@ impl Agent {
             Ok(outcome) => outcome.map_err(|failure| trial_failed(&failure))?,
             Err(_) => return Err(format!("its description and lists took more than {} s", TRIAL_MAX.as_secs())),
         };
-        Ok(Offer {
+        let offer = Offer {
             version: (&*description.version).into(),
             description,
             digest: loaded.digest.0.clone(),
@@ -236,7 +289,14 @@ impl Agent {
             tools: loaded.tools.is_some(),
             prompts: loaded.prompts.is_some(),
             completion: loaded.completion.is_some(),
-        })
+        };
+        // What was exchanged meanwhile is not what was looked at.
+        if let Some(subject) =
+            before.filter(|before| Subject::of(&self.entry.spec, SystemTime::now()).as_ref() == Some(before))
+        {
+            self.known.note(&self.entry.name, subject, &offer, initial);
+        }
+        Ok(offer)
     }
 }
 

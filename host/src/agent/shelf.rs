@@ -139,6 +139,11 @@ impl Shelf {
         Some(slot.loaded.clone())
     }
 
+    /// Whether a component's compiled code lies in the cache.
+    pub fn is_compiled(&self, digest: &str) -> bool {
+        self.cache.size(&Digest(digest.to_owned())).is_ok_and(|size| size.is_some())
+    }
+
     /// Loads an agent's component, compiling it first if that was never done. `known` is what was loaded before, which
     /// nothing may take the place of.
     pub async fn fetch(
