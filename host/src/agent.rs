@@ -184,6 +184,19 @@ impl Agent {
         }
     }
 
+    /// `ready`, `resting`, `loading`, `disabled` or `refused`; and why, where it is not served.
+    pub fn state(&self) -> (&'static str, Option<String>) {
+        match self.offer() {
+            Ok(_) => (if self.rests().is_some() { "resting" } else { "ready" }, None),
+            Err(Failure::Refused(limit)) => match limit.limit {
+                LimitName::Loading => ("loading", None),
+                LimitName::Disabled => ("disabled", limit.detail),
+                _ => ("refused", limit.detail),
+            },
+            Err(failure) => ("refused", Some(failure.to_string())),
+        }
+    }
+
     /// The rest that is left, if it failed too often.
     pub fn rests(&self) -> Option<Duration> {
         self.quarantine.resting().map(|resting| resting.remaining)
@@ -204,7 +217,8 @@ impl Agent {
         self.door.has_own(self.line)
     }
 
-    fn spec(&self) -> Arc<AgentSpec> {
+    /// Caps and grants of the next call.
+    pub fn spec(&self) -> Arc<AgentSpec> {
         self.spec.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

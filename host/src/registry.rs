@@ -41,6 +41,14 @@ pub use sync::{Close, Outgoing, Session};
 /// Name of the document, as clients know it.
 pub const DOCUMENT: &str = "@mcp.registry";
 
+/// URIs of agents' entries begin so, towards clients of MCP (a URN of RFC 8141).
+pub const URI: &str = "urn:mcp:agent/";
+
+/// The URI of an agent's entry.
+pub fn uri(agent: &str) -> String {
+    format!("{URI}{agent}")
+}
+
 /// One registered agent.
 #[derive(Debug)]
 pub struct Entry {

@@ -3,6 +3,7 @@
 mod access;
 mod asking;
 mod big_reads;
+mod catalog;
 mod crowd;
 mod document;
 mod hostile;

@@ -13,7 +13,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("cli", &["lib", "http", "agent", "access", "manifest", "memory"]),
     ("lib", &["cli", "http", "mcp", "agent", "access", "registry", "memory", "manifest"]),
     ("http", &["mcp", "agent", "access", "registry", "memory", "manifest"]),
-    ("mcp", &["agent", "access", "handover", "memory", "manifest"]),
+    ("mcp", &["agent", "access", "registry", "handover", "memory", "manifest"]),
     ("agent", &["registry", "access", "handover", "memory", "manifest"]),
     ("access", &["manifest"]),
     ("handover", &[]),

@@ -141,6 +141,17 @@ impl Changes {
         }
     }
 
+    /// Sets the flag of a resource of the host's own; of its list too, if the resource has come or gone.
+    pub(super) fn of_host(&self, uri: &str, turned: bool) {
+        let topic = Topic::of_host(uri);
+        if turned {
+            self.lists_changed(&topic.agent, Kinds::RESOURCES);
+        }
+        if self.lock().mark(&topic) {
+            self.0.bell.notify_one();
+        }
+    }
+
     /// How often anything of an agent has changed: what was fetched at another number is not what it would answer now.
     pub fn generation(&self, agent: &str) -> u64 {
         self.lock().generations.get(agent).copied().unwrap_or_default()

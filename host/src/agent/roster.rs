@@ -1,6 +1,7 @@
 //! All agents of the host: made from the registry's entries, loaded one after the other, found by name.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -210,6 +211,16 @@ impl Agents {
     /// How late running guests were interrupted, in the classes of [`LATENESS`](super::LATENESS).
     pub fn lateness(&self) -> Classes<8> {
         self.0.lateness.classes()
+    }
+
+    /// Where agents have their entries.
+    pub fn document(&self) -> &Handle {
+        &self.0.document
+    }
+
+    /// In the order of their names, from this one on.
+    pub fn from<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Arc<Agent>> + use<'a> {
+        self.0.by_name.range::<str, _>((Bound::Included(name), Bound::Unbounded)).map(|(_, agent)| agent)
     }
 
     /// In the order of their names.

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::changes::Kinds;
 use super::{Agent, Agents};
 use crate::manifest::{AgentSpec, RESERVE_BYTES_DEFAULT};
-use crate::registry::Record;
+use crate::registry::{Record, uri};
 
 impl Agents {
     /// Follows the document for as long as it is open.
@@ -20,7 +20,8 @@ impl Agents {
         let mut changes = self.0.document.changes();
         loop {
             changes.mark_unchanged();
-            for name in self.0.document.take_news() {
+            for (name, turned) in self.0.document.take_news() {
+                self.changes().of_host(&uri(&name), turned);
                 if let Some(agent) = self.get(&name) {
                     agent.take_terms(self.0.document.record(&name).as_deref());
                 }

@@ -44,7 +44,7 @@ pub async fn all(State(desk): State<Desk>, request: Request) -> Response {
             }
             serde_json::to_writer(&mut buffer, &**name)?;
             put(&mut buffer, ":").map_err(serde_json::Error::io)?;
-            serde_json::to_writer(&mut buffer, &record.to_json())?;
+            serde_json::to_writer(&mut buffer, &*record)?;
         }
         put(&mut buffer, "}}\n").map_err(serde_json::Error::io)
     })();
@@ -87,7 +87,7 @@ pub async fn one(State(desk): State<Desk>, Path(agent): Path<Arc<str>>, request:
 
 fn entry(app: &App, record: &Record) -> Response {
     let mut buffer = Buffer::new(&app.settings.replies, ANSWER_BYTES_MAX);
-    match serde_json::to_writer(&mut buffer, &record.to_json()) {
+    match serde_json::to_writer(&mut buffer, record) {
         Ok(()) => no_store(Reply::json(buffer.into_bytes())),
         Err(error) => unwritten(app, &mut buffer, &error),
     }

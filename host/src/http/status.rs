@@ -19,13 +19,13 @@ use super::route::Desk;
 use stockade_ledger::AccountSnapshot;
 
 use crate::access::Principal;
-use crate::agent::{Agent, Failure, LimitName, Unit};
+use crate::agent::{Agent, LimitName, Unit};
 use crate::manifest::Role;
 use crate::mcp::buffer::{Buffer, Overflow};
 use crate::mcp::{Open, Reply, amount};
 
-/// Bytes of one answer: a thousand agents, each with a few hundred bytes.
-const STATUS_BYTES_MAX: u64 = 512 << 10;
+/// Bytes of one answer: twenty thousand agents, each with a few hundred bytes.
+const STATUS_BYTES_MAX: u64 = 8 << 20;
 
 /// One agent, as operators see it.
 #[derive(Debug, Serialize)]
@@ -150,14 +150,8 @@ fn held(app: &App) -> Held {
 }
 
 fn row(agent: &Agent) -> Row<'_> {
-    let rests = agent.rests();
-    let (version, standing, reason) = match agent.offer() {
-        Ok(offer) => (offer.version.clone(), if rests.is_some() { "resting" } else { "ready" }, None),
-        Err(Failure::Refused(limit)) if limit.limit == LimitName::Loading => ("".into(), "loading", None),
-        Err(Failure::Refused(limit)) if limit.limit == LimitName::Disabled => ("".into(), "disabled", limit.detail),
-        Err(Failure::Refused(limit)) => ("".into(), "refused", limit.detail),
-        Err(failure) => ("".into(), "refused", Some(failure.to_string())),
-    };
+    let (standing, reason) = agent.state();
+    let (version, rests) = (agent.offer().map_or_else(|_| "".into(), |offer| offer.version.clone()), agent.rests());
     let figures = agent.figures();
     Row {
         name: agent.name(),

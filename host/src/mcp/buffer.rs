@@ -86,6 +86,11 @@ impl Buffer {
         self.bytes.len()
     }
 
+    /// Bytes that it may still grow by, as far as its cap goes.
+    pub fn room(&self) -> usize {
+        self.cap - self.bytes.len()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }

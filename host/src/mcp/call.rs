@@ -31,6 +31,13 @@ pub enum Endpoint {
     Own(Target),
 }
 
+/// The loaded agents of an endpoint, one at a time: there may be many.
+#[derive(Clone, Copy)]
+pub struct Targets<'a> {
+    endpoint: &'a Endpoint,
+    service: &'a Service,
+}
+
 /// One request while it is being answered.
 pub struct Call<'a> {
     pub service: &'a Arc<Service>,
@@ -72,15 +79,21 @@ impl Target {
     }
 }
 
-impl Endpoint {
-    /// Every loaded agent of this endpoint.
-    pub fn targets(&self, service: &Service) -> Vec<Target> {
-        match self {
-            Self::Own(target) => vec![target.clone()],
-            Self::Common => service.agents.all().filter_map(|agent| Target::of(agent).ok()).collect(),
-        }
+impl<'a> Targets<'a> {
+    pub fn of(endpoint: &'a Endpoint, service: &'a Service) -> Self {
+        Self { endpoint, service }
     }
 
+    pub fn iter(self) -> impl Iterator<Item = Target> + 'a {
+        let (own, all) = match self.endpoint {
+            Endpoint::Own(target) => (Some(target.clone()), None),
+            Endpoint::Common => (None, Some(self.service.agents.all())),
+        };
+        own.into_iter().chain(all.into_iter().flatten().filter_map(|agent| Target::of(agent).ok()))
+    }
+}
+
+impl Endpoint {
     /// The agent, on its own endpoint.
     pub fn agent(&self) -> Option<&Arc<Agent>> {
         match self {
@@ -110,13 +123,15 @@ impl<'a> Call<'a> {
         let may_have = |agent: &Arc<Agent>| agent.offer().map_or(true, |offer| capability.is_of(&offer));
         match self.endpoint {
             Endpoint::Own(target) => capability.is_of(&target.offer),
+            // The registry itself has some.
+            Endpoint::Common if capability != Capability::Prompts => true,
             Endpoint::Common => self.service.agents.all().any(may_have),
         }
     }
 
     /// Every loaded agent of this endpoint.
-    pub fn targets(&self) -> Vec<Target> {
-        self.endpoint.targets(self.service)
+    pub fn targets(&self) -> Targets<'_> {
+        Targets::of(self.endpoint, self.service)
     }
 
     /// The agent of a tool or prompt, and its own name for it.

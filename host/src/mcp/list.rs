@@ -4,6 +4,10 @@
 //! endpoint an agent that fails is left out and named in `_meta`, so that one cannot take the list from all; on its own
 //! endpoint its failure is the answer. A thing that MCP could not carry (bad schema, bad name) is left out with a
 //! warning.
+//!
+//! `own`: what the registry itself has, before all agents.
+
+mod own;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,11 +19,11 @@ use super::kept::{Question, What, Written};
 use super::mark::{self, Mark};
 use super::name::Cursor;
 use super::page::Page;
-use super::put;
 use super::read::freshness;
 use super::request::List;
 use super::server::{Meta, Unavailable};
 use super::version::Era;
+use super::{catalog, put};
 use crate::agent::contract::{Cache, Error as Answer};
 use crate::agent::{Agent, Failure};
 
@@ -35,24 +39,39 @@ const CALLS_MAX: usize = 64;
 /// Time after which a reply takes no further page.
 const TIME_MAX: Duration = Duration::from_secs(5);
 
+/// Agents that are named as missing; of more it is said how many.
+const UNAVAILABLE_MAX: usize = 50;
+
 /// Bytes of the reason why an agent is missing.
 const REASON_BYTES_MAX: usize = 300;
 
 /// Answers one of the lists, from `cursor` on.
 pub async fn answer(call: &Call<'_>, list: List, cursor: Option<&str>) -> Result<Buffer, Error> {
     let from = cursor.map(|cursor| Cursor::decode(cursor, list.letter()).ok_or_else(bad_cursor)).transpose()?;
+    let is_common = matches!(call.endpoint, Endpoint::Common);
+    // The registry's own come before those of all agents.
+    let (own, from) = match from {
+        None => (is_common.then_some(None), None),
+        Some(Cursor { agent, at, .. }) if is_common && agent == catalog::CURSOR => (Some(at), None),
+        from => (None, from),
+    };
     let roster = roster(call, from.as_ref())?;
     let mut reply = ListReply::open(call, list).map_err(|overflow| Error::overflow(overflow, None))?;
-    for entry in &roster {
+    if let Some(at) = own
+        && let Progress::Full(next) = reply.add_own(at).map_err(|overflow| Error::overflow(overflow, None))?
+    {
+        return reply.close(Some(next));
+    }
+    for entry in roster {
         let at = from.as_ref().filter(|from| from.agent == entry.name()).and_then(|from| from.at.clone());
         match entry {
             Entry::Loaded(target) if list.capability().is_of(&target.offer) => {
-                if let Progress::Full(next) = reply.add_agent(target, at).await? {
+                if let Progress::Full(next) = reply.add_agent(&target, at).await? {
                     return reply.close(Some(next));
                 }
             }
             Entry::Loaded(_) => {}
-            Entry::Missing { name, reason } => reply.leave_out(name, reason),
+            Entry::Missing { name, reason } => reply.leave_out(&name, &reason),
         }
     }
     reply.close(None)
@@ -73,23 +92,21 @@ impl Entry {
     }
 }
 
-/// The agents from the cursor on. One that is gone since is simply not there; the list goes on with the next.
-fn roster(call: &Call, from: Option<&Cursor>) -> Result<Vec<Entry>, Error> {
-    let target = match call.endpoint {
-        Endpoint::Own(target) => target,
-        Endpoint::Common => {
-            let is_ahead = |agent: &&Arc<Agent>| from.is_none_or(|from| agent.name() >= from.agent.as_str());
-            let entry = |agent: &Arc<Agent>| match Target::of(agent) {
-                Ok(target) => Entry::Loaded(target),
-                Err(error) => Entry::Missing { name: agent.name().to_owned(), reason: error.body.message },
-            };
-            return Ok(call.service.agents.all().filter(is_ahead).map(entry).collect());
+/// The agents from the cursor on, one at a time. One that is gone since is simply not there; the list goes on with the next.
+fn roster<'a>(call: &Call<'a>, from: Option<&Cursor>) -> Result<impl Iterator<Item = Entry> + use<'a>, Error> {
+    let (own, all) = match (call.endpoint, from) {
+        (Endpoint::Own(target), Some(from)) if from.agent != target.agent.name() => return Err(bad_cursor()),
+        (Endpoint::Own(target), _) => (Some(Entry::Loaded(target.clone())), None),
+        (Endpoint::Common, from) => {
+            let from = from.map_or("", |from| from.agent.as_str());
+            (None, Some(call.service.agents.from(from)))
         }
     };
-    match from {
-        Some(from) if from.agent != target.agent.name() => Err(bad_cursor()),
-        _ => Ok(vec![Entry::Loaded(target.clone())]),
-    }
+    let entry = |agent: &Arc<Agent>| match Target::of(agent) {
+        Ok(target) => Entry::Loaded(target),
+        Err(error) => Entry::Missing { name: agent.name().to_owned(), reason: error.body.message },
+    };
+    Ok(own.into_iter().chain(all.into_iter().flatten().map(entry)))
 }
 
 fn bad_cursor() -> Error {
@@ -113,6 +130,8 @@ struct ListReply<'c, 'a> {
     started: Instant,
     /// Of all pages together: the shortest time, the narrowest scope.
     freshness: Option<(u32, &'static str)>,
+    /// Agents that are missing, and the first of them with their reasons.
+    missing: usize,
     unavailable: Vec<Unavailable>,
 }
 
@@ -129,7 +148,18 @@ impl<'c, 'a> ListReply<'c, 'a> {
         buffer.extend(b":[")?;
         let start = buffer.len();
         let started = Instant::now();
-        Ok(Self { call, list, buffer, start, entries: 0, calls: 0, started, freshness: None, unavailable: Vec::new() })
+        Ok(Self {
+            call,
+            list,
+            buffer,
+            start,
+            entries: 0,
+            calls: 0,
+            started,
+            freshness: None,
+            missing: 0,
+            unavailable: Vec::new(),
+        })
     }
 
     /// Takes an agent's pages over, from its own cursor `at` on.
@@ -271,8 +301,11 @@ impl<'c, 'a> ListReply<'c, 'a> {
 
     fn leave_out(&mut self, agent: &str, reason: &str) {
         tracing::debug!(agent, reason, list = self.list.member(), "agent is missing from a list");
-        let reason = reason[..reason.floor_char_boundary(REASON_BYTES_MAX)].to_owned();
-        self.unavailable.push(Unavailable { agent: agent.to_owned(), reason });
+        self.missing += 1;
+        if self.unavailable.len() < UNAVAILABLE_MAX {
+            let reason = reason[..reason.floor_char_boundary(REASON_BYTES_MAX)].to_owned();
+            self.unavailable.push(Unavailable { agent: agent.to_owned(), reason });
+        }
     }
 
     fn close(mut self, next: Option<Cursor>) -> Result<Buffer, Error> {
@@ -299,7 +332,8 @@ impl<'c, 'a> ListReply<'c, 'a> {
             buffer.extend(br#","cacheScope":"#)?;
             put(buffer, &scope)?;
         }
-        let meta = Meta { unavailable: &self.unavailable, ..self.call.meta() };
+        let unnamed = self.missing - self.unavailable.len();
+        let meta = Meta { unavailable: &self.unavailable, unavailable_more: unnamed, ..self.call.meta() };
         if !meta.is_empty() {
             buffer.extend(br#","_meta":"#)?;
             put(buffer, &meta)?;

@@ -189,7 +189,7 @@ fn discover(call: &Call) -> Result<Reply, Error> {
         #[serde(rename = "_meta")]
         meta: Meta<'a>,
     }
-    let targets = &call.targets();
+    let targets = call.targets();
     let discovered = Discovered {
         result_type: call.result_type(),
         supported_versions: SUPPORTED,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::call::{Endpoint, Target};
+use super::call::{Endpoint, Target, Targets};
 use super::error::Error;
 use super::events;
 use super::exchange::{Aborted, Outlet};
@@ -28,7 +28,7 @@ pub struct Audible {
 impl Audible {
     /// On the common endpoint agents come and go, and their lists with them; an agent's own endpoint changes as the agent
     /// says.
-    pub fn of(endpoint: &Endpoint, targets: &[Target]) -> Self {
+    pub fn of(endpoint: &Endpoint, targets: Targets<'_>) -> Self {
         let lists = match endpoint {
             Endpoint::Common => Kinds::ALL,
             Endpoint::Own(target) => {
@@ -39,7 +39,12 @@ impl Audible {
                     .with(kind(Announced::RESOURCES, Kinds::RESOURCES))
             }
         };
-        Self { lists, resources: targets.iter().any(|target| target.agent.is_watchable()) }
+        // Entries of the registry can be subscribed to in any case.
+        let resources = match endpoint {
+            Endpoint::Common => true,
+            Endpoint::Own(_) => targets.iter().any(|target| target.agent.is_watchable()),
+        };
+        Self { lists, resources }
     }
 }
 
@@ -143,7 +148,7 @@ pub async fn tell_marks(
         }
     }
     for topic in &marks.resources {
-        let names = Names { agent: own.is_none().then_some(&*topic.agent) };
+        let names = Names { agent: (own.is_none() && !topic.is_of_host()).then_some(&*topic.agent) };
         let params = ResourceParams { meta: subscription, uri: names.uri(&topic.uri).to_string() };
         let event = events::notice(account, "notifications/resources/updated", Some(params)).map_err(|_| Aborted)?;
         if !outlet.send(event).await {
@@ -162,17 +167,24 @@ pub fn unwatched(
     era: super::version::Era,
 ) -> Error {
     use crate::agent::WatchError as Why;
-    use crate::agent::changes::Unwatched;
     match error {
         Why::NotServed => {
             let agent = target.agent.name();
             Error::invalid_params(format!("the agent `{agent}` does not say when its resources change"))
         }
         Why::Failed(failure) => Error::of(failure, era, super::error::About::Resource(shown), &target.identity()),
-        Why::Unwatched(Unwatched::TooMany) => {
+        Why::Unwatched(unwatched) => full(unwatched, subscriptions),
+    }
+}
+
+/// Why a listener cannot have one resource more.
+pub fn full(unwatched: crate::agent::changes::Unwatched, subscriptions: u32) -> Error {
+    use crate::agent::changes::Unwatched;
+    match unwatched {
+        Unwatched::TooMany => {
             let cap = u64::from(subscriptions);
             Error::beyond("transports.subscriptions", "resources", cap, cap + 1)
         }
-        Why::Unwatched(Unwatched::Refused(refusal)) => Error::unpaid(&refusal),
+        Unwatched::Refused(refusal) => Error::unpaid(&refusal),
     }
 }

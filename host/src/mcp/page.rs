@@ -85,7 +85,8 @@ impl Page {
     }
 }
 
-fn write_entry<T: Serialize>(entry: &T, out: &mut Buffer, entries: &mut usize) -> Result<(), Overflow> {
+/// Writes an entry behind the others of a list.
+pub fn write_entry<T: Serialize>(entry: &T, out: &mut Buffer, entries: &mut usize) -> Result<(), Overflow> {
     if *entries > 0 {
         out.extend(b",")?;
     }

@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 
 use super::buffer::Buffer;
 use super::call::{Answer, Call};
+use super::catalog;
 use super::error::{About, Error};
 use super::name::Names;
 use super::request::{self, Completion, Reference};
@@ -64,6 +65,15 @@ pub async fn complete(call: &Call<'_>, completion: &Completion<'_>) -> Result<Bu
         Reference::Prompt(shown) => {
             let (target, name) = call.named("prompt", shown)?;
             (target, contract::Reference::Prompt(name.to_owned()))
+        }
+        Reference::Template(shown) if catalog::is_template(call.endpoint, shown) => {
+            let suggestions = catalog::suggest(call, &completion.value, SUGGESTIONS_MAX);
+            let view = CompletionView {
+                result_type: call.result_type(),
+                completion: SuggestionsView::new(Some(&suggestions)),
+                meta: call.meta(),
+            };
+            return call.reply(&view).map_err(|overflow| Error::overflow(overflow, None));
         }
         Reference::Template(shown) => {
             let (target, uri) = call.located(shown)?;

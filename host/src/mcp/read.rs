@@ -14,10 +14,10 @@ use super::error::{self, About, Error};
 use super::exchange::{Aborted, Outlet, Stream};
 use super::kept::{Question, What};
 use super::name::Shown;
-use super::put;
 use super::server::Meta;
 use super::stream::{PieceError, StringWriter};
 use super::version::Era;
+use super::{catalog, put};
 use crate::agent::contract::{Cache, CacheScope, Chunk, Form, Head};
 use crate::agent::{Charged, Failure, Plan, Read};
 
@@ -28,6 +28,9 @@ const NOT_TEXT: &str = "a text resource that is not UTF-8";
 
 /// Answers a read of the resource that clients know as `shown`.
 pub async fn answer(call: &Call<'_>, shown: &str) -> Result<Answer, Error> {
+    if let Some(agent) = catalog::agent_of(call.endpoint, shown) {
+        return catalog::read(call, agent, shown).map(Answer::Whole);
+    }
     let (target, uri) = call.located(shown)?;
     if !target.offer.resources {
         return Err(Error::unknown_resource(call.era, shown, "this agent has none"));
@@ -83,7 +86,7 @@ pub async fn answer(call: &Call<'_>, shown: &str) -> Result<Answer, Error> {
 }
 
 /// What caches want to know stands first, so that it is there before a long content ends.
-fn open(call: &Call<'_>, buffer: &mut Buffer, cache: Option<&Cache>) -> Result<(), Overflow> {
+pub fn open(call: &Call<'_>, buffer: &mut Buffer, cache: Option<&Cache>) -> Result<(), Overflow> {
     buffer.extend(b"{")?;
     if call.era == Era::Modern {
         let (ttl_ms, scope) = freshness(cache);
@@ -111,7 +114,7 @@ fn begin(buffer: &mut Buffer, uri: Shown<'_>, head: &Head) -> Result<(), Overflo
 }
 
 /// Everything behind the content.
-fn tail(call: &Call<'_>) -> Result<Buffer, Overflow> {
+pub fn tail(call: &Call<'_>) -> Result<Buffer, Overflow> {
     let mut buffer = call.service.buffer();
     let meta: Meta = call.meta();
     buffer.extend(br#""}]"#)?;

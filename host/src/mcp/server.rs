@@ -7,10 +7,10 @@ use std::ops::Not;
 
 use serde::{Serialize, Serializer};
 
+use super::call::{Endpoint, Target, Targets};
 use super::error::{Data, Empty};
 use super::notices::Audible;
 use super::view::icons;
-use super::{Endpoint, Target};
 use crate::agent::Offer;
 use crate::agent::changes::Kinds;
 use crate::agent::contract::Icon;
@@ -45,16 +45,20 @@ pub struct Listed {
 }
 
 impl Capabilities {
-    /// What at least one of the agents of an endpoint has.
-    pub fn of_all(endpoint: &Endpoint, targets: &[Target]) -> Self {
+    /// What at least one of the agents of an endpoint has; on the common one also what the registry itself has.
+    pub fn of_all(endpoint: &Endpoint, targets: Targets<'_>) -> Self {
         let audible = Audible::of(endpoint, targets);
-        let any = |has: fn(&Offer) -> bool| targets.iter().any(|target| has(&target.offer));
+        let own = matches!(endpoint, Endpoint::Common);
+        let any = |has: fn(&Offer) -> bool| own || targets.iter().any(|target| has(&target.offer));
         let listed =
             |has, kind, subscribe| any(has).then(|| Listed { list_changed: audible.lists.has(kind), subscribe });
         Self {
             completions: any(|offer| offer.completion).then_some(Empty {}),
-            logging: (!targets.is_empty()).then_some(Empty {}),
-            prompts: listed(|offer| offer.prompts, Kinds::PROMPTS, false),
+            logging: targets.iter().next().map(|_| Empty {}),
+            prompts: targets
+                .iter()
+                .any(|target| target.offer.prompts)
+                .then(|| Listed { list_changed: audible.lists.has(Kinds::PROMPTS), subscribe: false }),
             resources: listed(|offer| offer.resources, Kinds::RESOURCES, audible.resources),
             tools: listed(|offer| offer.tools, Kinds::TOOLS, false),
         }
@@ -105,8 +109,11 @@ impl<'a> Implementation<'a> {
 /// How a model should use what is offered: each agent's own words, under its name where there are several.
 pub struct Instructions<'a> {
     pub endpoint: &'a Endpoint,
-    pub targets: &'a [Target],
+    pub targets: Targets<'a>,
 }
+
+/// Bytes of instructions of many agents together; those of the others are what the tool `info` says.
+const INSTRUCTIONS_BYTES_MAX: usize = 32 << 10;
 
 impl Instructions<'_> {
     pub fn is_empty(&self) -> bool {
@@ -116,16 +123,24 @@ impl Instructions<'_> {
 
 impl fmt::Display for Instructions<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut mark = "";
-        for Target { agent, offer } in self.targets {
+        let (mut mark, mut bytes, mut more) = ("", 0, 0_usize);
+        for Target { agent, offer } in self.targets.iter() {
             let Some(text) = &offer.description.instructions else { continue };
-            match self.endpoint {
-                Endpoint::Own(_) => out.write_str(text)?,
-                Endpoint::Common => write!(out, "{mark}# {}\n{text}", agent.name())?,
+            if matches!(self.endpoint, Endpoint::Own(_)) {
+                return out.write_str(text);
             }
+            bytes += text.len();
+            if bytes > INSTRUCTIONS_BYTES_MAX {
+                more += 1;
+                continue;
+            }
+            write!(out, "{mark}# {}\n{text}", agent.name())?;
             mark = "\n\n";
         }
-        Ok(())
+        match more {
+            0 => Ok(()),
+            _ => write!(out, "{mark}{more} more agents have instructions: the tool `info` says those of each."),
+        }
     }
 }
 
@@ -146,6 +161,14 @@ pub struct Meta<'a> {
     /// Agents that are missing from a list, and why.
     #[serde(rename = "stockade/unavailable", skip_serializing_if = "<[_]>::is_empty")]
     pub unavailable: &'a [Unavailable],
+    /// How many more are missing than are named.
+    #[serde(rename = "stockade/unavailableMore", skip_serializing_if = "is_zero")]
+    pub unavailable_more: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields so")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 impl Meta<'_> {

@@ -142,7 +142,10 @@ async fn a_modern_client_discovers() {
     let (status, json) = modern(&empty.service(LIMITS), "server/discover", "").await;
     assert_eq!((status, &json["id"], &json["result"]["resultType"]), (200, &5.into(), &"complete".into()));
     assert_eq!(json["result"]["supportedVersions"][0], "2026-07-28");
-    assert_eq!(json["result"]["capabilities"], serde_json::json!({}));
+    // Without agents, what the registry itself has.
+    let own = serde_json::json!({ "completions": {}, "tools": { "listChanged": true },
+                                  "resources": { "listChanged": true, "subscribe": true } });
+    assert_eq!(json["result"]["capabilities"], own);
     assert_eq!(json["result"]["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "stockade");
 }
 
@@ -271,7 +274,7 @@ async fn batches_are_for_those_who_have_them() {
 async fn what_nobody_offers_is_not_served() {
     let empty = Empty::new();
     let service = &empty.service(LIMITS);
-    assert_eq!(modern(service, "tools/list", "").await.1["error"]["code"], -32601);
+    assert_eq!(modern(service, "prompts/list", "").await.1["error"]["code"], -32601);
     let (status, json, _) =
         answer(service, Scope::One("nobody".into()), &[], r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#).await;
     assert_eq!((status, &json["id"]), (404, &1.into()));

@@ -13,7 +13,7 @@ use super::name::Names;
 use super::server::Meta;
 use super::version::Era;
 use super::view::ContentView;
-use super::{json, mark};
+use super::{catalog, json, mark};
 use crate::agent::contract::{Content, ToolResult};
 use crate::agent::{Charged, Failure};
 
@@ -22,6 +22,9 @@ const PAGES_MAX: usize = 16;
 
 /// Answers a call of the tool that clients know as `shown`.
 pub async fn answer(call: &Call<'_>, shown: &str, arguments: &str) -> Result<Answer, Error> {
+    if let Some(own) = catalog::Tool::named(call.endpoint, shown) {
+        return catalog::call(call, own, arguments).await.map(Answer::Whole);
+    }
     let (target, name) = call.named("tool", shown)?;
     let agent = || target.identity();
     if !target.offer.tools {
@@ -100,22 +103,22 @@ async fn marks(call: &Call<'_>, target: &Target) -> Result<std::sync::Arc<[mark:
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ResultView<'a, C> {
+pub struct ResultView<'a, C> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    result_type: Option<&'static str>,
-    content: C,
+    pub result_type: Option<&'static str>,
+    pub content: C,
     #[serde(skip_serializing_if = "Option::is_none")]
-    structured_content: Option<&'a RawValue>,
-    is_error: bool,
+    pub structured_content: Option<&'a RawValue>,
+    pub is_error: bool,
     #[serde(rename = "_meta", skip_serializing_if = "Meta::is_empty")]
-    meta: Meta<'a>,
+    pub meta: Meta<'a>,
 }
 
 #[derive(Serialize)]
-struct TextView<'a> {
+pub struct TextView<'a> {
     #[serde(rename = "type")]
-    kind: &'static str,
-    text: &'a str,
+    pub kind: &'static str,
+    pub text: &'a str,
 }
 
 struct Contents<'a> {

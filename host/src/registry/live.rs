@@ -1,6 +1,7 @@
 //! The handle on the document that all other rooms have.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -46,8 +47,8 @@ pub struct Shared {
     pub outgoing: Account,
     records: RwLock<BTreeMap<Arc<str>, Arc<Record>>>,
     view: Mutex<View>,
-    /// Agents whose records are others since that was asked last.
-    news: Mutex<BTreeSet<Arc<str>>>,
+    /// Agents whose records are others since that was asked last, and whether they have come or gone.
+    news: Mutex<BTreeMap<Arc<str>, bool>>,
     changed: watch::Sender<u64>,
     connections: AtomicU64,
 }
@@ -117,8 +118,31 @@ impl Handle {
         self.shared.records().iter().map(|(name, record)| (name.clone(), record.clone())).collect()
     }
 
-    /// Agents whose records have come, gone or changed since this was asked last: for the one who follows the document.
-    pub fn take_news(&self) -> BTreeSet<Arc<str>> {
+    /// So many agents that it has, at most, in the order of their names: those behind this one, or from the first on.
+    pub fn page(&self, after: Option<&str>, max: usize) -> Vec<(Arc<str>, Arc<Record>)> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.range(from, max)
+    }
+
+    /// As [`Handle::page`], from this name on, whether there is such an agent or not.
+    pub fn page_from(&self, begin: &str, max: usize) -> Vec<(Arc<str>, Arc<Record>)> {
+        self.range(Bound::Included(begin), max)
+    }
+
+    fn range(&self, from: Bound<&str>, max: usize) -> Vec<(Arc<str>, Arc<Record>)> {
+        let records = self.shared.records();
+        let range = records.range::<str, _>((from, Bound::Unbounded));
+        range.take(max).map(|(name, record)| (name.clone(), record.clone())).collect()
+    }
+
+    /// Agents it has.
+    pub fn count(&self) -> usize {
+        self.shared.records().len()
+    }
+
+    /// Agents whose records have come, gone or changed since this was asked last, and whether they have come or gone: for
+    /// the one who follows the document.
+    pub fn take_news(&self) -> BTreeMap<Arc<str>, bool> {
         std::mem::take(&mut *self.shared.news.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -240,11 +264,11 @@ impl Shared {
             let mut records = self.records.write().unwrap_or_else(PoisonError::into_inner);
             let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
             for (agent, record) in changed {
-                news.insert(agent.clone());
-                match record {
-                    Some(record) => drop(records.insert(agent, record)),
-                    None => drop(records.remove(&agent)),
-                }
+                let turned = match record {
+                    Some(record) => records.insert(agent.clone(), record).is_none(),
+                    None => records.remove(&agent).is_some(),
+                };
+                *news.entry(agent).or_default() |= turned;
             }
         }
         *self.view.lock().unwrap_or_else(PoisonError::into_inner) = view;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 use super::schema::{FIELDS, place};
 
@@ -56,13 +57,16 @@ impl Record {
         FIELDS.iter().zip(self.0.iter()).filter(|(_, value)| !value.is_null()).map(|(field, value)| (field.name, value))
     }
 
-    pub fn to_json(&self) -> Value {
-        Value::Object(self.fields().map(|(name, value)| (name.to_owned(), value.clone())).collect::<Map<_, _>>())
-    }
-
     /// Bytes of memory, about.
     pub fn bytes(&self) -> usize {
         RECORD_BYTES + self.0.iter().map(value_bytes).sum::<usize>()
+    }
+}
+
+/// As it stands in the document.
+impl Serialize for Record {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.fields())
     }
 }
 

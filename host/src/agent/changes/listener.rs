@@ -44,6 +44,15 @@ impl Listener {
         }
     }
 
+    /// Wants to hear of something of the host's own too.
+    ///
+    /// # Errors
+    ///
+    /// When it has as many topics as it may, or nobody pays for one more.
+    pub fn watch_of_host(&self, uri: &str, topics_max: usize) -> Result<(), Unwatched> {
+        self.watch(Topic::of_host(uri), topics_max, None, None)
+    }
+
     /// Wants to hear of a resource too. `version` is what it is now, `every` how often to look.
     pub(in crate::agent) fn watch(
         &self,

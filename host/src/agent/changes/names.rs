@@ -5,9 +5,21 @@ use std::sync::Arc;
 /// A resource somebody wants to hear of.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Topic {
+    /// Empty for what is the host's own.
     pub agent: Arc<str>,
     /// As the agent knows it.
     pub uri: Arc<str>,
+}
+
+impl Topic {
+    /// Something of the host's own.
+    pub fn of_host(uri: &str) -> Self {
+        Self { agent: "".into(), uri: uri.into() }
+    }
+
+    pub fn is_of_host(&self) -> bool {
+        self.agent.is_empty()
+    }
 }
 
 /// Which lists have changed, or are listened for.

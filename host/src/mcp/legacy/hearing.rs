@@ -11,12 +11,12 @@ use super::session::{Entered, OpenStream};
 use super::{named_version, session_key};
 use crate::access::Principal;
 use crate::agent::changes::Listener;
-use crate::mcp::call::Call;
+use crate::mcp::call::{Call, Targets};
 use crate::mcp::error::Error;
 use crate::mcp::exchange::Stream;
 use crate::mcp::notices::{self, Audible, Own};
 use crate::mcp::reply::Reply;
-use crate::mcp::{Endpoint, Scope, Service, events, request, version};
+use crate::mcp::{Endpoint, Scope, Service, catalog, events, request, version};
 
 #[derive(Deserialize)]
 struct Params<'a> {
@@ -31,9 +31,16 @@ pub async fn subscribe(call: &Call<'_>, session: &Entered, params: Option<&RawVa
     if shown.len() as u64 > filter {
         return Err(Error::beyond("transports.filter", "bytes", filter, shown.len() as u64));
     }
+    let subscriptions = call.service.limits.subscriptions;
+    if let Some(agent) = catalog::agent_of(call.endpoint, &shown) {
+        if !catalog::has(call, agent) {
+            return Err(catalog::unknown(call, &shown));
+        }
+        let listener = listener(call.service, call.endpoint, session)?;
+        return catalog::watch(call, &listener, agent).map_err(|unwatched| notices::full(unwatched, subscriptions));
+    }
     let (target, uri) = call.located(&shown)?;
     let listener = listener(call.service, call.endpoint, session)?;
-    let subscriptions = call.service.limits.subscriptions;
     let watched = target.agent.watch(&listener, &call.caller, uri, subscriptions as usize).await;
     watched.map_err(|error| notices::unwatched(error, &shown, subscriptions, &target, call.era))
 }
@@ -41,9 +48,15 @@ pub async fn subscribe(call: &Call<'_>, session: &Entered, params: Option<&RawVa
 /// `resources/unsubscribe`. What was never subscribed to is not heard of afterwards either.
 pub fn unsubscribe(call: &Call<'_>, session: &Entered, params: Option<&RawValue>) -> Result<(), Error> {
     let Params { uri: shown } = request::params(params)?;
-    let (target, uri) = call.located(&shown)?;
+    let topic = match catalog::agent_of(call.endpoint, &shown) {
+        Some(agent) => catalog::topic(agent),
+        None => {
+            let (target, uri) = call.located(&shown)?;
+            target.agent.topic(uri)
+        }
+    };
     if let Some(listener) = session.known_listener() {
-        listener.unwatch(&target.agent.topic(uri));
+        listener.unwatch(&topic);
     }
     Ok(())
 }
@@ -51,7 +64,7 @@ pub fn unsubscribe(call: &Call<'_>, session: &Entered, params: Option<&RawValue>
 /// Who hears of changes in a session.
 pub fn listener(service: &Service, endpoint: &Endpoint, session: &Entered) -> Result<Arc<Listener>, Error> {
     session.listener(|account| {
-        let audible = Audible::of(endpoint, &endpoint.targets(service));
+        let audible = Audible::of(endpoint, Targets::of(endpoint, service));
         let interest = notices::interest(endpoint, audible.lists);
         service.agents.changes().listen(interest, account).map_err(|full| Error::unpaid(&full))
     })

@@ -81,7 +81,7 @@ fn welcome(asked: &Asked<'_>, version: &'static str) -> Result<bytes::Bytes, Err
     }
     let &Asked { post, endpoint, .. } = asked;
     let call = asked.call(Era::Legacy, Caller::new(post.principal.name.clone(), version));
-    let targets = &call.targets();
+    let targets = call.targets();
     let initialized = Initialized {
         protocol_version: version,
         capabilities: Capabilities::of_all(endpoint, targets),

@@ -80,11 +80,11 @@ fn the_end_says_where_to_go_on_and_what_is_missing() {
 async fn a_list_of_nobody_is_empty_in_each_eras_way() {
     let empty = Empty::new();
     let (service, headers) = (empty.service(LIMITS), HeaderMap::new());
-    let modern = json(&answer(&call(&service, Era::Modern, &headers), List::Templates, None).await.unwrap());
-    assert_eq!(modern["result"]["resourceTemplates"], Value::Array(vec![]));
+    let modern = json(&answer(&call(&service, Era::Modern, &headers), List::Prompts, None).await.unwrap());
+    assert_eq!(modern["result"]["prompts"], Value::Array(vec![]));
     assert_eq!((&modern["result"]["resultType"], &modern["result"]["ttlMs"]), (&"complete".into(), &0.into()));
-    let legacy = answer(&call(&service, Era::Legacy, &headers), List::Tools, None).await.unwrap();
-    assert_eq!(legacy.as_ref(), br#"{"jsonrpc":"2.0","id":7,"result":{"tools":[]}}"#);
+    let legacy = answer(&call(&service, Era::Legacy, &headers), List::Prompts, None).await.unwrap();
+    assert_eq!(legacy.as_ref(), br#"{"jsonrpc":"2.0","id":7,"result":{"prompts":[]}}"#);
     drop(legacy);
     assert_eq!(empty.accounts.replies.used(), 0);
 }

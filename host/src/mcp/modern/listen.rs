@@ -16,7 +16,7 @@ use crate::mcp::exchange::Stream;
 use crate::mcp::notices::{self, Audible, Ended, Subscription};
 use crate::mcp::parse::Text;
 use crate::mcp::reply::Reply;
-use crate::mcp::{events, request};
+use crate::mcp::{catalog, events, request};
 
 /// URIs a filter may name, whatever `transports.subscriptions` says; more are not even read.
 const URIS_MAX: usize = 10_000;
@@ -79,7 +79,7 @@ pub async fn open(call: &Call<'_>, params: Option<&RawValue>) -> Result<Reply, E
     let service = call.service;
     check_size(call, &filter.resource_subscriptions.0)?;
     let place = service.places.take(call.principal).map_err(|full| Error::full(&full))?;
-    let audible = Audible::of(call.endpoint, &call.targets());
+    let audible = Audible::of(call.endpoint, call.targets());
     let wanted = [
         (filter.tools_list_changed, Kinds::TOOLS),
         (filter.prompts_list_changed, Kinds::PROMPTS),
@@ -128,8 +128,17 @@ pub async fn open(call: &Call<'_>, params: Option<&RawValue>) -> Result<Reply, E
 
 /// Subscribes to one resource; false for one that nobody can subscribe to, which is left out of what is acknowledged.
 async fn watch(call: &Call<'_>, listener: &Listener, shown: &str) -> Result<bool, Error> {
-    let Ok((target, uri)) = call.located(shown) else { return Ok(false) };
     let subscriptions = call.service.limits.subscriptions;
+    if let Some(agent) = catalog::agent_of(call.endpoint, shown) {
+        if !catalog::has(call, agent) {
+            return Ok(false);
+        }
+        return match catalog::watch(call, listener, agent) {
+            Ok(()) => Ok(true),
+            Err(unwatched) => Err(notices::full(unwatched, subscriptions)),
+        };
+    }
+    let Ok((target, uri)) = call.located(shown) else { return Ok(false) };
     let watched = target.agent.watch(listener, &call.caller, uri, subscriptions as usize).await;
     match watched {
         Ok(()) => Ok(true),
