@@ -82,6 +82,8 @@ pub mod each {
     pub const CONNECTION: u64 = 13 << 10;
     /// A session: its entry in the table, and what it points to.
     pub const SESSION: u64 = 768;
+    /// An agent's entry in the registry's document, every field of it written, with short texts. Not charged one by one.
+    pub const ENTRY: u64 = 5 << 10;
 }
 
 /// Every account of the ledger. A holder of bytes takes the one it charges.

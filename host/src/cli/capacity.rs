@@ -9,6 +9,9 @@ use crate::memory::{HEALTH_FLOOR_BYTES, NATIVE_GROWTH_BYTES, REQUESTS_FLOOR_BYTE
 /// Sizes of `memory` that a suggestion is made for.
 const SIZES: [u64; 3] = [256 << 20, 512 << 20, 1 << 30];
 
+/// Agents that are named where something is said of many.
+const NAMED_MAX: usize = 20;
+
 /// Something that is asked for, and what there is of it.
 struct Demand {
     what: &'static str,
@@ -29,7 +32,7 @@ fn sum(manifest: &Manifest, of: impl Fn(&AgentSpec) -> u64) -> u64 {
 }
 
 /// Everything that one limit or another bounds, if all of it were asked for at once.
-fn demands(manifest: &Manifest) -> [Demand; 5] {
+fn demands(manifest: &Manifest) -> [Demand; 6] {
     let part = |percent| share(manifest.memory, percent);
     let calls = |spec: &AgentSpec| u64::from(spec.concurrency);
     let demand = |what, worst, percent| Demand { what, worst, ceiling: part(percent) };
@@ -39,6 +42,7 @@ fn demands(manifest: &Manifest) -> [Demand; 5] {
         demand("replies", u64::from(manifest.http.in_flight).saturating_mul(manifest.http.reply), percent::REPLIES),
         demand("sessions", u64::from(manifest.transports.sessions) * each::SESSION, percent::OTHERS),
         demand("connections", u64::from(manifest.http.connections) * each::CONNECTION, percent::CONNECTIONS),
+        demand("registry document", manifest.agents.len() as u64 * each::ENTRY, percent::DOCUMENT),
     ]
 }
 
@@ -53,7 +57,10 @@ pub(super) fn write(out: &mut String, manifest: &Manifest) -> std::fmt::Result {
         size::round(floors)
     )?;
     let left_out = agent::without_own_place(manifest);
-    let left_out: Vec<&str> = left_out.iter().map(AgentName::as_str).collect();
+    let named = left_out.iter().take(NAMED_MAX).map(AgentName::as_str);
+    let more = left_out.len().saturating_sub(NAMED_MAX);
+    let more = (more > 0).then(|| format!("{more} more"));
+    let left_out: Vec<&str> = named.chain(more.as_deref()).collect();
     match &left_out[..] {
         [] => writeln!(out, "            whatever others do, one call of each agent finds a place")?,
         left_out => writeln!(
@@ -88,13 +95,18 @@ fn suggest(out: &mut String, manifest: &Manifest) -> std::fmt::Result {
         // Each call also takes its copies, from an account of their own.
         let guests = share(memory, percent::GUESTS);
         let each = (guests / calls) >> 20;
-        let at_once = guests / largest;
-        writeln!(
-            out,
-            "suggestion  memory {}: all {calls} calls fit with `memory: {}M` each, or {at_once} of the largest as they are",
-            size::show(memory),
-            each.max(1)
-        )?;
+        let (at_once, memory) = (guests / largest, size::show(memory));
+        match each {
+            0 => writeln!(
+                out,
+                "suggestion  memory {memory}: too little for {calls} calls; {at_once} of the largest fit"
+            )?,
+            each => writeln!(
+                out,
+                "suggestion  memory {memory}: all {calls} calls fit with `memory: {each}M` each, or {at_once} of the largest \
+                 as they are"
+            )?,
+        }
     }
     Ok(())
 }

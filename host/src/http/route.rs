@@ -7,6 +7,7 @@
 //! | `/sse`, `/sse/{agent}` | GET, with `transports.sse` | – |
 //! | `/messages`, `/messages/{agent}` | POST, with `transports.sse` | – |
 //! | `/yjs/@mcp.registry` | GET, to be a WebSocket | – |
+//! | `/yjs/@mcp.registry/schema.json` | GET | – |
 //! | `/livez`, `/readyz` | GET | GET |
 //! | `/healthz` | GET: the level alone | GET: everything, for observers |
 //! | `/metrics` | – | GET, for observers |
@@ -61,7 +62,8 @@ pub fn table(audience: Audience, desk: Desk) -> Router {
             .route("/mcp", any(all))
             .route("/mcp/{agent}", any(one))
             .route("/agents/{agent}/resources", any(resources))
-            .route("/yjs/{document}", any(document)),
+            .route("/yjs/{document}", any(document))
+            .route("/yjs/{document}/schema.json", get(yjs::schema)),
         Audience::Admin => health
             .route("/healthz", get(health::in_full))
             .route("/metrics", get(metrics::metrics))

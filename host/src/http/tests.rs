@@ -136,6 +136,12 @@ async fn paths_are_the_tables() {
         let not_yet = get(address, "/readyz").await;
         assert!(not_yet.starts_with("HTTP/1.1 503") && not_yet.contains("agents are being loaded"), "{not_yet}");
     }
+    let schema = local("GET", "/yjs/@mcp.registry/schema.json").await;
+    assert!(schema.contains("application/schema+json") && schema.contains("json-schema.org/draft/2020-12"), "{schema}");
+    for field in crate::registry::schema::FIELDS {
+        assert!(schema.contains(&format!(r#""{}":"#, field.name)), "{}: {schema}", field.name);
+    }
+    assert!(local("GET", "/yjs/other/schema.json").await.starts_with("HTTP/1.1 404"));
     host.agents.load().await;
     assert!(get(host.public, "/readyz").await.ends_with("ready\n"));
     host.stop().await;

@@ -7,16 +7,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
-use axum::extract::{FromRequestParts as _, Request};
-use axum::http::StatusCode;
-use axum::http::header::SEC_WEBSOCKET_PROTOCOL;
+use axum::extract::{FromRequestParts as _, Path, Request, State};
+use axum::http::header::{CONTENT_TYPE, SEC_WEBSOCKET_PROTOCOL};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::post::come_in;
-use super::reply::{Connection, closing};
+use super::reply::{Connection, closing, plain};
 use super::route::Desk;
 use crate::access::Principal;
+use crate::mcp::Reply;
+use crate::mcp::buffer::{Buffer, Overflow};
+use crate::registry::schema::json_schema;
 use crate::registry::{Close, DOCUMENT, Handle, Next, Outgoing, Session};
 
 /// Bytes of the buffer that frames are read into; it grows to the frame's size, and no further.
@@ -34,8 +37,37 @@ const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// Time for a client to take the frame that says why it is sent away.
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
+/// Bytes of the schema.
+const SCHEMA_BYTES_MAX: u64 = 64 << 10;
+
 /// The document does not exist (y-websocket: final).
 const NOT_FOUND: u16 = 4404;
+
+/// Answers with the JSON Schema of an agent's entry in the document. It is the same for everybody.
+pub async fn schema(State(desk): State<Desk>, Path(name): Path<String>, request: Request) -> Response {
+    let page = match come_in(&desk, &request.into_parts().0) {
+        Ok((_, page)) => page,
+        Err(refused) => return *refused,
+    };
+    if name != DOCUMENT {
+        return closing(
+            desk.app.mcp.refuse(StatusCode::NOT_FOUND, &format!("there is one document, `{DOCUMENT}`")),
+            page,
+        );
+    }
+    let mut buffer = Buffer::new(&desk.app.settings.replies, SCHEMA_BYTES_MAX);
+    match serde_json::to_writer(&mut buffer, &json_schema()) {
+        Ok(()) => {
+            let mut response = plain(Reply::json(buffer.into_bytes()), page);
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/schema+json"));
+            response
+        }
+        Err(_) => match buffer.overflow() {
+            Some(Overflow::Refused(refusal)) => closing(desk.app.mcp.refuse_unpaid(&refusal), page),
+            _ => closing(desk.app.mcp.refuse(StatusCode::INTERNAL_SERVER_ERROR, "the schema is too long"), page),
+        },
+    }
+}
 
 /// Makes a request a client of the document, if it may be one.
 pub async fn connect(desk: &Desk, name: String, request: Request) -> Response {

@@ -14,6 +14,7 @@ use crate::agent::{Agent, Classes, Figures, Function, LATENESS, MEMORY_CLASSES, 
 use crate::http::App;
 use crate::mcp::Open;
 use crate::memory::{Level, Reading};
+use crate::registry::View;
 
 /// Everything that this host tells.
 pub struct Host(pub Arc<App>);
@@ -39,6 +40,7 @@ impl Collector for Host {
         memory(&mut out, app)?;
         accounts(&mut out, app)?;
         clients(&mut out, app)?;
+        document(&mut out, app)?;
         agents(&mut out, app)?;
         let late = [(NONE, app.agents.lateness())];
         out.classes("epoch_lateness", "How late running guests were interrupted", &Unit::Seconds, &late, &LATENESS)
@@ -105,6 +107,20 @@ fn clients(out: &mut Out<'_>, app: &App) -> fmt::Result {
     let directions = [("received", received), ("sent", sent)];
     let directions = directions.map(|(direction, bytes)| (label("direction", direction), bytes));
     out.counters("traffic", "Bytes of all connections", Some(&Unit::Bytes), directions)
+}
+
+fn document(out: &mut Out<'_>, app: &App) -> fmt::Result {
+    let document = &app.settings.document;
+    let (View { epoch, stored, bytes, entries }, (connected, present)) = (document.view(), document.crowd());
+    let plain = |value: u64| [(NONE, value)];
+    out.gauges("document_agents", "Agents that the registry has", None, plain(document.count() as u64))?;
+    out.gauges("document_epoch", "How often the registry's document has begun anew", None, plain(epoch))?;
+    out.counters("document_stored", "Updates of the registry's document on disk", None, plain(stored))?;
+    out.bytes("document_size", "Memory of the registry's document", plain(bytes))?;
+    out.gauges("document_entries", "Runs of edits that the document remembers", None, plain(entries))?;
+    let clients = [("connected", connected), ("present", present)];
+    let clients = clients.map(|(state, count)| (label("state", state), count as u64));
+    out.gauges("document_clients", "Clients of the document, and those who say that somebody is there", None, clients)
 }
 
 /// What an agent has to tell, or all those without labels of their own.
