@@ -43,9 +43,9 @@ lint: check-tools ## formatting, clippy, documentation; warnings are errors
 	cargo clippy --locked --release --target $(WASM_TARGET) $(AGENTS:%=-p %) -p guests -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items -p stockade -p stockade-gate -p stockade-ledger
 
-bench: agents ## what a call costs, beside a bare hyper and a native rmcp server
+bench: agents ## what a call and an edit cost, beside a bare hyper, a native rmcp server, yrs alone
 	cargo build --release --locked -p stockade
-	cargo bench --locked -p stockade -p stockade-tests --bench call --bench echo
+	cargo bench --locked -p stockade -p stockade-tests --bench call --bench apply --bench echo
 
 load: agents ## what sessions, streams and large reads cost the host's memory (LOAD="streams count=1000" for one)
 	cargo build --release --locked -p stockade -p stockade-tests --bin stockade --bin load

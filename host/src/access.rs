@@ -56,7 +56,6 @@ impl Principal {
     }
 
     /// The same with another role.
-    #[cfg(test)]
     pub(crate) fn in_role(self, role: Role) -> Self {
         Self { role, ..self }
     }

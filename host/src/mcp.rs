@@ -12,6 +12,7 @@
 //! - `legacy`: the era of `initialize`, from 2024-11-05 to 2025-11-25, with its sessions, streams and batches.
 //! - `request`: method and parameters -> one enum. `call`: whom it is about. `name`: names across agents, cursors.
 //! - `list` and `page`, `read`, `tools`, `prompts`: what agents are asked for. `server`: what we say about ourselves.
+//! - `catalog`: the registry itself, as a client sees it.
 //! - `follow`: what a guest says while it runs. `notices`: what has changed. `questions`: what an agent wants to know first.
 //! - `view`, `stream`, `json`: the contract's types as JSON. `buffer`: where replies grow, under a charge.
 //! - `error`, `explain`: failures as JSON-RPC, and in words. `refuse`: those that are about no message.
@@ -20,6 +21,7 @@
 
 pub mod buffer;
 mod call;
+mod catalog;
 mod error;
 mod events;
 mod exchange;

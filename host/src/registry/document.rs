@@ -6,10 +6,11 @@
 //!
 //! # Layout
 //!
-//! - `values`: between the library's values and JSON.
+//! - `values`: between the library's values and JSON. `size`: how large it is, and need be.
 //!
 //! Invariant: `records` says what the document says; the gate's ledger has every struct that the document has.
 
+mod size;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -28,9 +29,6 @@ use super::record::{Record, Records};
 use super::schema::{AGENTS_MAX, FIELDS, place};
 use crate::access::Principal;
 use crate::manifest::Role;
-
-/// Bytes that yrs takes for a struct, about: measured 190 for each value that was overwritten.
-const STRUCT_BYTES: usize = 200;
 
 /// Corrections of one update that its author is told of.
 const CORRECTIONS_MAX: usize = 8;
@@ -221,18 +219,6 @@ impl Document {
         Ok(self.write(agent, &checked))
     }
 
-    /// Makes sure that there is room for an entry of this agent.
-    ///
-    /// # Errors
-    ///
-    /// When there are as many as there may be.
-    pub fn holds(&self, agent: &str) -> Result<(), Refused> {
-        match self.records.len() {
-            AGENTS_MAX.. if !self.records.contains_key(agent) => Err(Refused::TooMany(agent.into())),
-            _ => Ok(()),
-        }
-    }
-
     /// Writes fields of an agent in the host's name, making its entry if there is none. Null removes a field. An update, or
     /// none if nothing changes.
     pub fn write(&mut self, agent: &str, fields: &[(&'static str, Value)]) -> Option<Vec<u8>> {
@@ -298,17 +284,6 @@ impl Document {
         &self.epoch
     }
 
-    /// Structs that the gate counts.
-    pub fn entries(&self) -> usize {
-        self.gate.entries()
-    }
-
-    /// Bytes of memory, about: the gate's ledger, the library's structs, the records.
-    pub fn bytes(&self) -> usize {
-        // The records stand in the library's structs too.
-        self.gate.bytes() + self.gate.entries() * STRUCT_BYTES + 2 * self.records_bytes
-    }
-
     /// Applies a client's update whatever the client's rights are: for fuzzers, to whom rights are no matter.
     pub(super) fn apply_any(&mut self, bytes: &[u8], update: &Update<'_>) -> Result<Vec<u8>, Refused> {
         let checked = self.gate.check(update).map_err(Refused::Gate)?;
@@ -327,22 +302,6 @@ impl Document {
         let mut vector: Vec<_> = vector.iter().map(|(client, clock)| (client.get(), *clock)).collect();
         vector.sort_unstable();
         vector
-    }
-
-    /// Whether more than half of what the past may take beside what the document says is taken, of any of the gate's
-    /// capacities: it should begin anew before somebody is refused.
-    pub fn is_crowded(&self) -> bool {
-        let (used, all, agents) = (self.gate.used(), self.gate.capacity(), self.records.len());
-        let crowded = |used: usize, least: usize, all: usize| used > all.midpoint(least.min(all));
-        crowded(used.clients, 1, all.clients)
-            || crowded(used.entries, agents * (FIELDS.len() + 1), all.entries)
-            || crowded(used.agents, agents, all.agents)
-            || crowded(used.fields, FIELDS.len(), all.fields)
-    }
-
-    /// Bytes that a document takes which says the same and has no past.
-    pub fn least_bytes(&self) -> usize {
-        self.records.len() * FIELDS.len() * STRUCT_BYTES + 2 * self.records_bytes
     }
 
     /// Hands bytes that the gate has passed to the library, and enters them; answers with what changed, as an update.

@@ -2,12 +2,15 @@
 //!
 //! Owns what must hold whatever comes: what the gate lets through the library applies, with nothing pending and no panic; both
 //! know the same structs afterwards; and what the library then sends passes the gate again. No part of a running host:
-//! only tests call it.
+//! only tests and benches call it.
 
 use stockade_gate::draft::{self, Draft};
 use stockade_gate::{Id, Limits, Message, StateVector, Update, awareness};
 
+use super::ceilings::Ceilings;
 use super::document::{Document, Epoch};
+use crate::access::Principal;
+use crate::manifest::Role;
 
 /// The host's id, and those of clients.
 const HOST: u64 = 100;
@@ -56,6 +59,43 @@ pub fn updates(data: &[u8]) -> [u32; 2] {
     }
     documents.compare();
     counts
+}
+
+/// A document as its thread has it, for a bench: gate, rights, library, schema, records.
+pub struct Gated {
+    document: Document,
+    ceilings: Ceilings,
+    operator: Principal,
+}
+
+impl Gated {
+    /// One of these agents.
+    pub fn new<'a>(agents: impl Iterator<Item = &'a str>) -> Self {
+        let mut document = Document::new(Epoch { number: 1, host: vec![HOST] });
+        document.begin();
+        for agent in agents {
+            document.write(agent, &[("name", agent.into()), ("title", "An agent".into()), ("version", "1.0.0".into())]);
+        }
+        let operator = Principal::anonymous(100).in_role(Role::Operator);
+        Self { document, ceilings: Ceilings::default(), operator }
+    }
+
+    /// All of it, as an update.
+    pub fn state(&self) -> Vec<u8> {
+        self.document.diff(&StateVector::default())
+    }
+
+    /// Takes an operator's update; an update of what has changed.
+    ///
+    /// # Panics
+    ///
+    /// When it is refused.
+    pub fn apply(&mut self, update: &[u8]) -> Vec<Vec<u8>> {
+        let applied = self.document.apply(update, &Limits::LIVE, &self.operator, &self.ceilings);
+        // Whoever serves takes them after each group.
+        self.document.take_changed();
+        applied.unwrap_or_else(|refused| panic!("{refused}")).updates
+    }
 }
 
 /// A document, and one that takes what the first sends.

@@ -31,6 +31,9 @@ const STACK_BYTES: usize = 64 << 20;
 const GROWTH_BYTES: usize = 16 << 20;
 const GROWTH_PARTS: usize = 4;
 
+/// The same while it has no clients, who would have to come again.
+const GROWTH_ALONE_BYTES: usize = 1 << 20;
+
 /// Something that is asked of the document.
 #[derive(Debug)]
 pub enum Command {
@@ -274,7 +277,10 @@ impl Owner {
         let least = self.document.least_bytes();
         // At half of what there is for it, so that beginning anew has room for both.
         let half = self.account.ceiling() as usize / 2;
-        let most = (GROWTH_BYTES + GROWTH_PARTS * least).min(half).max(2 * least);
+        let most = match self.shared.audience.count() {
+            0 => GROWTH_ALONE_BYTES + least,
+            _ => (GROWTH_BYTES + GROWTH_PARTS * least).min(half).max(2 * least),
+        };
         let grown = bytes > most || self.document.is_crowded();
         let stored = match grown {
             true => self.renew(),

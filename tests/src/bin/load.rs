@@ -1,6 +1,6 @@
 //! Puts a load on a host, each in a process of its own, and says what it cost.
 //!
-//!     load [initializes | connections | streams | read | stalled | caps | sockets | churn | crash [KEY=VALUE ...]] [--json]
+//!     load [initializes | connections | streams | read | stalled | caps | sockets | churn | many | waves | crash [KEY=VALUE ...]] [--json]
 //!
 //! Without a name, all of them but `connections` and `crash`. Keys, and what they are when nobody says, stand in [`Load::read`].
 
@@ -10,7 +10,9 @@ use std::process::ExitCode;
 use stockade_tests::load::document::caps::Caps;
 use stockade_tests::load::document::churn::Churn;
 use stockade_tests::load::document::crash::Crash;
+use stockade_tests::load::document::many::Many;
 use stockade_tests::load::document::sockets::Sockets;
+use stockade_tests::load::document::waves::Waves;
 use stockade_tests::load::figures::Figures;
 use stockade_tests::load::initializes::Initializes;
 use stockade_tests::load::read::{self, Read};
@@ -87,6 +89,8 @@ enum Load {
     Churn(Churn),
     Crash(Crash),
     Sockets(Sockets),
+    Many(Many),
+    Waves(Waves),
 }
 
 impl Load {
@@ -117,6 +121,11 @@ impl Load {
             }
             "crash" => Self::Crash(Crash { rounds: options.number("rounds", 100)? }),
             "sockets" => Self::Sockets(Sockets { count: options.number("count", 1_000)? as usize }),
+            "many" => Self::Many(Many { agents: options.number("agents", 10_000)? as usize }),
+            "waves" => {
+                let (agents, waves) = (options.number("agents", 10_000)?, options.number("waves", 10)?);
+                Self::Waves(Waves { agents, waves })
+            }
             other => bail!("no load {other}; there are {}, connections and crash", LOADS.join(", ")),
         };
         let left: Vec<&str> = options.0.keys().map(String::as_str).collect();
@@ -135,6 +144,8 @@ impl Load {
             Self::Churn(load) => load.run().await,
             Self::Crash(load) => load.run().await,
             Self::Sockets(load) => load.run().await,
+            Self::Many(load) => load.run().await,
+            Self::Waves(load) => load.run().await,
         }
     }
 }

@@ -3,7 +3,9 @@
 pub mod caps;
 pub mod churn;
 pub mod crash;
+pub mod many;
 pub mod sockets;
+pub mod waves;
 
 use anyhow::{Context as _, Result};
 use std::path::Path;

@@ -71,12 +71,17 @@ impl Host {
 
     /// What the operator's `GET /status` says; none from a host that has no such thing.
     pub async fn status(&self) -> Result<Option<Value>> {
+        self.ask("/status").await
+    }
+
+    /// What an operator is answered; none from a host that has no such thing.
+    pub async fn ask(&self, path: &str) -> Result<Option<Value>> {
         let Ok(token) = fs::read_to_string(self.dir.path().join("data/operator.token")) else { return Ok(None) };
         let admin = self.process.admin().and_then(|url| url.strip_prefix("http://")).context("a host has an admin")?;
         let admin: SocketAddr = admin.parse()?;
         let bearer = format!("Bearer {}", token.trim());
         let mut wire = Wire::connect(admin, 0).await?;
-        wire.send(&request(admin, "/status", &[("authorization", &bearer)], None)).await?;
+        wire.send(&request(admin, path, &[("authorization", &bearer)], None)).await?;
         let head = wire.head().await?;
         let body = wire.body(&head).await?;
         Ok((head.status == 200).then(|| serde_json::from_slice(&body)).transpose()?)
