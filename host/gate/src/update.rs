@@ -35,7 +35,7 @@ impl Limits {
     pub const SYNC: Self = Self { bytes: crate::MESSAGE_BYTES_MAX, sections: 256, deleters: 10_000, structs: 20_000 };
 
     /// A whole document, as the host itself has stored it.
-    pub const STORED: Self = Self { bytes: 16 << 20, sections: 10_000, deleters: 10_000, structs: 500_000 };
+    pub const STORED: Self = Self { bytes: 64 << 20, sections: 10_000, deleters: 10_000, structs: 500_000 };
 
     /// Bytes of memory that reading so many bytes takes at most.
     pub fn cost(&self, bytes: usize) -> usize {

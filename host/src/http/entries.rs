@@ -44,7 +44,7 @@ pub async fn all(State(desk): State<Desk>, request: Request) -> Response {
             }
             serde_json::to_writer(&mut buffer, &**name)?;
             put(&mut buffer, ":").map_err(serde_json::Error::io)?;
-            serde_json::to_writer(&mut buffer, &*record)?;
+            serde_json::to_writer(&mut buffer, record)?;
         }
         put(&mut buffer, "}}\n").map_err(serde_json::Error::io)
     })();
@@ -97,8 +97,10 @@ fn status_of(failed: &Failed) -> StatusCode {
     match failed {
         Failed::Refused(Refused::Unknown(_)) => StatusCode::NOT_FOUND,
         Failed::Refused(Refused::Forbidden { .. }) => StatusCode::FORBIDDEN,
+        Failed::Refused(Refused::TooMany(_) | Refused::TooLarge { .. }) | Failed::Disk(_) => {
+            StatusCode::INSUFFICIENT_STORAGE
+        }
         Failed::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
-        Failed::Disk(_) => StatusCode::INSUFFICIENT_STORAGE,
         Failed::NoRoom(_) | Failed::Stopping => StatusCode::SERVICE_UNAVAILABLE,
     }
 }

@@ -29,6 +29,7 @@ use super::record::{Record, Records};
 use super::schema::{AGENTS_MAX, FIELDS, place};
 use crate::access::Principal;
 use crate::manifest::Role;
+use size::RECORDS_BYTES_MAX;
 
 /// Corrections of one update that its author is told of.
 const CORRECTIONS_MAX: usize = 8;
@@ -76,6 +77,10 @@ pub enum Refused {
     Unknown(Arc<str>),
     #[error("agent `{0}` would be one too many: the registry has the {AGENTS_MAX} that it may have; retire some")]
     TooMany(Arc<str>),
+    #[error(
+        "the registry would say {wanted} bytes, and {RECORDS_BYTES_MAX} are allowed; retire agents, or shorten their texts"
+    )]
+    TooLarge { wanted: usize },
     /// A value that may not be, or a field that there is not.
     #[error("{0}")]
     Invalid(String),
@@ -155,6 +160,7 @@ impl Document {
         if checked.is_empty() {
             return Ok(Applied::default());
         }
+        self.has_room(bytes.len())?;
         let mut touched = Vec::new();
         for touch in checked.touches(&self.gate) {
             let place = touch.field.and_then(place).filter(|place| FIELDS[*place].may_be_written(by, touch.agent));
@@ -216,6 +222,7 @@ impl Document {
             field.check(&value).and_then(|()| ceilings.check(agent, field.name, &value)).map_err(Refused::Invalid)?;
             checked.push((field.name, value));
         }
+        self.holds(agent, &checked)?;
         Ok(self.write(agent, &checked))
     }
 

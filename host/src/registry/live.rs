@@ -18,7 +18,7 @@ use super::owner::{self, Command, Failed, Fields};
 use super::presence::Presence;
 use super::record::Record;
 use super::store::Store;
-use crate::access::Principal;
+use crate::access::{Full, Place, Places, Principal};
 use crate::manifest::{DocumentLimits, Manifest};
 
 /// How long news of presence are gathered before they are told.
@@ -33,6 +33,8 @@ pub struct Handle {
     commands: mpsc::Sender<Command>,
     shared: Arc<Shared>,
     limits: DocumentLimits,
+    /// Connections that may be.
+    places: Places,
 }
 
 /// What the thread of the document and its clients share.
@@ -92,7 +94,9 @@ impl Handle {
             connections: AtomicU64::new(0),
         });
         let commands = owner::start(Store::open(data)?, shared.clone(), document)?;
-        Ok(Self { commands, shared, limits: manifest.document })
+        let limits = manifest.document;
+        let places = Places::new("document.clients", "connections", limits.clients);
+        Ok(Self { commands, shared, limits, places })
     }
 
     /// One that is paid for by a ledger of its own.
@@ -212,6 +216,11 @@ impl Handle {
     /// Sends all clients away: the host stops.
     pub fn close(&self) {
         self.shared.audience.each(|outbox| outbox.end(Ending::Stop));
+    }
+
+    /// A place for one more connection of this principal's.
+    pub(super) fn place(&self, by: &Arc<Principal>) -> Result<Place, Full> {
+        self.places.take(by)
     }
 
     pub(super) fn limits(&self) -> DocumentLimits {

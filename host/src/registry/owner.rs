@@ -159,9 +159,13 @@ impl Owner {
         let document = read(&mut store)?;
         let charge = account.empty();
         let mut owner = Self { document, store, shared, charge, account, whole: None, astray: false };
-        let bytes = owner.document.bytes() as u64;
-        owner.charge = owner.account.charge(bytes).context("the registry's document does not fit its account")?;
         owner.publish();
+        // One without room would not let its own agents be retired: it is served, and takes no edits of clients.
+        owner.tidy();
+        let (bytes, paid) = (owner.document.bytes() as u64, owner.charge.bytes());
+        if paid < bytes {
+            tracing::warn!(bytes, paid, "the registry's document takes more than its account has: retire some agents");
+        }
         let (agents, epoch) = (owner.document.records().len(), owner.document.epoch().number);
         tracing::info!(agents, epoch, stored = owner.store.last(), "registry document opened");
         Ok(owner)
@@ -210,7 +214,7 @@ impl Owner {
                 }
                 Command::Write { entries, answer } => {
                     let mut write = |(agent, fields): &Fields| {
-                        self.document.holds(agent)?;
+                        self.document.holds(agent, fields)?;
                         updates.extend(self.document.write(agent, fields));
                         Ok(())
                     };
@@ -380,6 +384,7 @@ fn read(store: &mut Store) -> anyhow::Result<Document> {
         store.snapshot(document.epoch(), &state).context("the registry's document cannot be stored")?;
         return Ok(document);
     };
+    store.shrink(&found);
     let mut document = Document::new(found.epoch);
     for update in &found.updates {
         document.restore(update).context("the registry's document is damaged")?;

@@ -71,7 +71,7 @@ impl Serialize for Record {
 }
 
 /// Bytes that a value takes beside itself. As deep as the gate lets values be.
-fn value_bytes(value: &Value) -> usize {
+pub fn value_bytes(value: &Value) -> usize {
     match value {
         Value::String(text) => text.len(),
         Value::Array(items) => items.iter().map(|item| size_of::<Value>() + value_bytes(item)).sum(),

@@ -29,6 +29,10 @@ const CACHE_BYTES: usize = 1 << 20;
 const LOG_UPDATES_MAX: u64 = 1_000;
 const LOG_BYTES_MAX: u64 = 1 << 20;
 
+/// A file that is larger than this, and so many times what stands in it, is made smaller at the start.
+const SHRINK_BYTES_MIN: u64 = 8 << 20;
+const SHRINK_TIMES: u64 = 4;
+
 /// Updates since the snapshot, by their number.
 const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
 
@@ -46,6 +50,8 @@ pub struct Store {
     last: u64,
     log_updates: u64,
     log_bytes: u64,
+    /// Bytes of the file when it was opened.
+    file_bytes: u64,
 }
 
 /// What was found.
@@ -64,6 +70,7 @@ impl Store {
     /// When another process has it open, it is damaged, or the disk does not let us.
     pub fn open(data: &Path) -> anyhow::Result<Self> {
         let file = file(data).with_context(|| format!("cannot open {DIRECTORY}/{FILE} in {}", data.display()))?;
+        let file_bytes = file.metadata().map(|metadata| metadata.len()).unwrap_or_default();
         // Every page is looked at, so that damage is found before anything is served.
         let mut builder = Builder::new();
         builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
@@ -78,7 +85,7 @@ impl Store {
             error => anyhow::Error::new(error)
                 .context(format!("{}/{DIRECTORY}/{FILE} cannot be read; move it away to begin anew", data.display())),
         })?;
-        Ok(Self { database, last: 0, log_updates: 0, log_bytes: 0 })
+        Ok(Self { database, last: 0, log_updates: 0, log_bytes: 0, file_bytes })
     }
 
     /// Reads everything; none where nothing was stored yet.
@@ -109,6 +116,22 @@ impl Store {
             updates.push(update.value().to_vec());
         }
         Ok(Some(Found { epoch: Epoch { number, host }, updates }))
+    }
+
+    /// Gives back what the file has taken beyond need, where that is much. It does not shrink by itself.
+    pub fn shrink(&mut self, found: &Found) {
+        let needed = found.updates.iter().map(|update| update.len() as u64).sum::<u64>();
+        if self.file_bytes < SHRINK_BYTES_MIN || self.file_bytes < needed * SHRINK_TIMES {
+            return;
+        }
+        match self.database.compact() {
+            Ok(_) => {
+                tracing::info!(bytes = self.file_bytes, needed, "the file of the registry's document is made smaller");
+            }
+            // A full disk, for one: it is as good as it was.
+            Err(error) => tracing::warn!(%error, "the file of the registry's document cannot be made smaller"),
+        }
+        self.file_bytes = 0;
     }
 
     /// Stores updates, all or none.

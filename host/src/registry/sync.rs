@@ -15,7 +15,7 @@ use super::document::Refused;
 use super::live::Handle;
 use super::outbox::{Ending, Frame, Next, Outbox};
 use super::owner::{Command, Difference, Failed};
-use crate::access::Principal;
+use crate::access::{Full, Place, Principal};
 
 /// Bytes of a reason in a close frame (RFC 6455, section 5.5).
 const REASON_BYTES_MAX: usize = 123;
@@ -32,6 +32,8 @@ pub struct Session {
     /// It has asked what it lacks.
     greeted: bool,
     allowance: Allowance,
+    /// Among all connections, until it ends.
+    _place: Place,
 }
 
 /// Why a connection ends, as the WebSocket close code and its reason. y-websocket takes 4400 to 4499 for final and comes back
@@ -106,12 +108,13 @@ impl Session {
     ///
     /// When there are as many as may be.
     pub async fn open(handle: Handle, by: Arc<Principal>) -> Result<(Self, Vec<Outgoing>), Close> {
-        let clients = handle.limits().clients as usize;
-        let outbox = handle.shared().audience.join(clients).ok_or_else(|| {
-            Close::Overload(format!("`document.clients` allows {clients} connections, and there are as many"))
+        let place = handle.place(&by).map_err(|full| {
+            let Full { limit, unit, cap, used } = full;
+            Close::Overload(format!("`{limit}` allows you {cap} {unit}, and there are {used}"))
         })?;
+        let outbox = handle.shared().audience.join();
         let (connection, allowance) = (handle.shared().next_connection(), Allowance::new(handle.limits().rate));
-        let session = Self { handle, by, connection, outbox, greeted: false, allowance };
+        let session = Self { handle, by, connection, outbox, greeted: false, allowance, _place: place };
         let mut first = vec![session.ask().await?];
         first.extend(session.presence());
         Ok((session, first))
@@ -242,7 +245,10 @@ impl From<Failed> for Close {
     fn from(failed: Failed) -> Self {
         let reason = failed.to_string();
         match failed {
-            Failed::Refused(Refused::Forbidden { .. }) => Self::Forbidden(reason),
+            // Neither helps it to come again.
+            Failed::Refused(Refused::Forbidden { .. } | Refused::TooMany(_) | Refused::TooLarge { .. }) => {
+                Self::Forbidden(reason)
+            }
             Failed::Refused(Refused::Gate(Standing::Full { .. })) => Self::Overload(reason),
             Failed::Refused(_) => Self::Malformed(reason),
             Failed::Disk(_) | Failed::NoRoom(_) => Self::Overload(reason),

@@ -1,12 +1,29 @@
 //! How large the document is, and how large one would be that says the same and has no past.
 
+use serde_json::Value;
+
 use super::{Document, Refused};
+use crate::registry::record::{Record, value_bytes};
 use crate::registry::schema::{AGENTS_MAX, FIELDS};
 
 /// Bytes that yrs takes for a struct, about: measured 190 for each value that was overwritten.
 const STRUCT_BYTES: usize = 200;
 
+/// Bytes that all records may have together: 20,000 of 1,600 each. Written as an update they are fewer; with the past that the
+/// gate's capacity allows, that is still less than the gate reads of what is stored.
+pub(super) const RECORDS_BYTES_MAX: usize = 32 << 20;
+
 impl Document {
+    /// Makes sure that there is room for so many bytes of values more.
+    ///
+    /// # Errors
+    ///
+    /// When there is not.
+    pub(super) fn has_room(&self, more: usize) -> Result<(), Refused> {
+        let wanted = self.records_bytes + more;
+        if wanted <= RECORDS_BYTES_MAX { Ok(()) } else { Err(Refused::TooLarge { wanted }) }
+    }
+
     /// Structs that the gate counts.
     pub fn entries(&self) -> usize {
         self.gate.entries()
@@ -34,15 +51,17 @@ impl Document {
         self.records.len() * FIELDS.len() * STRUCT_BYTES + 2 * self.records_bytes
     }
 
-    /// Makes sure that there is room for an entry of this agent.
+    /// Makes sure that there is room for an entry of this agent with these fields.
     ///
     /// # Errors
     ///
-    /// When there are as many as there may be.
-    pub fn holds(&self, agent: &str) -> Result<(), Refused> {
+    /// When there are as many as there may be, or they are as large.
+    pub fn holds(&self, agent: &str, fields: &[(&'static str, Value)]) -> Result<(), Refused> {
+        let more: usize = fields.iter().map(|(_, value)| value_bytes(value)).sum();
         match self.records.len() {
-            AGENTS_MAX.. if !self.records.contains_key(agent) => Err(Refused::TooMany(agent.into())),
-            _ => Ok(()),
+            _ if self.records.contains_key(agent) => self.has_room(more),
+            AGENTS_MAX.. => Err(Refused::TooMany(agent.into())),
+            _ => self.has_room(more + Record::default().bytes()),
         }
     }
 }

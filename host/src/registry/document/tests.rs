@@ -1,5 +1,7 @@
 //! A real document, and clients that are real documents of their own.
 
+mod size;
+
 use yrs::{Array as _, StateVector as Vector, Text as _};
 
 use super::*;
@@ -295,39 +297,6 @@ fn a_document_that_begins_anew_says_the_same_in_less() {
     );
     // Whoever has synced names the host's new id.
     assert!(next.state_vector().names(HOST + 1));
-}
-
-#[test]
-fn a_document_is_crowded_long_before_a_new_client_would_be_refused() {
-    let mut host = Host::new();
-    let (began, mut clients) = (host.document.diff(&StateVector::default()), 0);
-    while !host.document.is_crowded() {
-        // All of them have seen the beginning only.
-        let client = Client::empty(1_000 + clients);
-        client.take(&began);
-        let field = if clients % 2 == 0 { "title" } else { "description" };
-        host.apply(&client.set("files", field, format!("{clients}"))).unwrap();
-        clients += 1;
-    }
-    assert!((4_000..6_000).contains(&clients), "{clients}");
-    let (next, _) = host.document.renewed(HOST + 1);
-    assert!(!next.is_crowded());
-    assert_eq!(next.records(), host.document.records());
-}
-
-#[test]
-fn there_are_so_many_agents_and_no_more() {
-    let mut host = Host::new();
-    for number in host.document.records().len()..AGENTS_MAX {
-        let agent = format!("agent-{number}");
-        host.document.holds(&agent).unwrap();
-        host.document.write(&agent, &[("name", agent.as_str().into())]).unwrap();
-    }
-    assert_eq!(host.document.holds("one-more"), Err(Refused::TooMany("one-more".into())));
-    host.document.holds("files").unwrap();
-    assert!(!host.document.is_crowded(), "a full registry has room to be edited");
-    host.document.remove("agent-100").unwrap();
-    host.document.holds("one-more").unwrap();
 }
 
 #[test]

@@ -48,6 +48,26 @@ fn a_long_log_wants_a_snapshot() {
 }
 
 #[test]
+fn a_file_that_was_large_is_made_smaller() {
+    let data = tempfile::tempdir().unwrap();
+    let file = || data.path().join("registry/document.redb").metadata().unwrap().len();
+    let mut store = Store::open(data.path()).unwrap();
+    store.snapshot(&epoch(1), &vec![1; 16 << 20]).unwrap();
+    store.snapshot(&epoch(2), b"small").unwrap();
+    drop(store);
+    let large = file();
+    assert!(large > SHRINK_BYTES_MIN, "{large}");
+    let mut store = Store::open(data.path()).unwrap();
+    let found = store.load().unwrap().unwrap();
+    store.shrink(&found);
+    store.append(&[update(1)]).unwrap();
+    drop(store);
+    assert!(file() * 2 < large, "{} of {large}", file());
+    let found = Store::open(data.path()).unwrap().load().unwrap().unwrap();
+    assert_eq!((found.epoch, found.updates), (epoch(2), vec![b"small".to_vec(), update(1)]));
+}
+
+#[test]
 fn a_data_directory_has_one_host() {
     let data = tempfile::tempdir().unwrap();
     let _first = Store::open(data.path()).unwrap();

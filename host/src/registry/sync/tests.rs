@@ -207,12 +207,20 @@ async fn there_are_as_many_clients_as_may_be() {
     let handle = handle(data.path(), "document: { clients: 2 }").await;
     let (first, _second) = (Client::new(&handle, reader()).await, Client::new(&handle, reader()).await);
     let Err(close) = Session::open(handle.clone(), reader()).await else { panic!("a third") };
-    assert_eq!(
-        (close.code(), close.reason()),
-        (1013, "`document.clients` allows 2 connections, and there are as many")
-    );
+    assert_eq!((close.code(), close.reason()), (1013, "`document.clients` allows you 2 connections, and there are 2"));
     drop(first);
     Client::new(&handle, reader()).await;
+}
+
+#[tokio::test]
+async fn nobody_takes_all_places_of_clients() {
+    let data = tempfile::tempdir().unwrap();
+    let handle = handle(data.path(), "document: { clients: 4 }").await;
+    let half = || Arc::new(Principal::anonymous(50));
+    let (_first, _second) = (Client::new(&handle, half()).await, Client::new(&handle, half()).await);
+    let Err(close) = Session::open(handle.clone(), half()).await else { panic!("more than its share") };
+    assert_eq!(close.reason(), "`document.clients` allows you 2 connections, and there are 2");
+    Client::new(&handle, operator()).await;
 }
 
 #[tokio::test(start_paused = true)]
