@@ -91,6 +91,11 @@ impl Head {
         arriving.charge.shrink(bytes);
     }
 
+    /// Whether something has arrived that was not taken yet: the beginning of a message.
+    pub fn is_arriving(&self) -> bool {
+        self.lock().charge.bytes() > 0
+    }
+
     /// The reply broke off: the connection must not end as if it were whole, whatever version of HTTP the client speaks.
     pub fn abort(&self) {
         self.aborted.store(true, Ordering::Relaxed);

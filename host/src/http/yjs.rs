@@ -17,8 +17,9 @@ use super::post::come_in;
 use super::reply::{Connection, closing, plain};
 use super::route::Desk;
 use crate::access::Principal;
-use crate::mcp::Reply;
+use crate::agent::Unit;
 use crate::mcp::buffer::{Buffer, Overflow};
+use crate::mcp::{Reply, amount};
 use crate::registry::schema::json_schema;
 use crate::registry::{Close, DOCUMENT, Handle, Next, Outgoing, Session};
 
@@ -89,17 +90,26 @@ pub async fn connect(desk: &Desk, name: String, request: Request) -> Response {
             return closing(desk.app.mcp.refuse(StatusCode::UPGRADE_REQUIRED, text), page);
         }
     };
-    let handle = desk.app.settings.document.clone();
+    let (handle, wait) = (desk.app.settings.document.clone(), desk.app.settings.limits.body_wait);
+    let guest = Guest { handle, principal, wait };
     upgrade
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(0)
         .max_message_size(FRAME_BYTES_MAX)
         .max_frame_size(FRAME_BYTES_MAX)
         .protocols(protocol)
-        .on_upgrade(move |socket| serve(socket, connection, name, (handle, principal)))
+        .on_upgrade(move |socket| serve(socket, connection, name, guest))
 }
 
-async fn serve(mut socket: WebSocket, connection: Connection, name: String, who: (Handle, Arc<Principal>)) {
+/// Who connects, and to what.
+struct Guest {
+    handle: Handle,
+    principal: Arc<Principal>,
+    /// Time that a message may take to arrive.
+    wait: Duration,
+}
+
+async fn serve(mut socket: WebSocket, connection: Connection, name: String, who: Guest) {
     let (code, reason) = if name == DOCUMENT {
         match converse(&mut socket, &connection, who).await {
             Ok(()) => return,
@@ -124,18 +134,23 @@ enum Turn {
     Received(Option<Result<Message, axum::Error>>),
     Told(Next),
     Tick,
+    Late,
 }
 
 /// Serves a client until it goes, or must.
 async fn converse(
     socket: &mut WebSocket,
     connection: &Connection,
-    (handle, principal): (Handle, Arc<Principal>),
+    Guest { handle, principal, wait }: Guest,
 ) -> Result<(), Close> {
     let (mut session, first) = Session::open(handle, principal).await?;
     let mut ticks = interval(KEEP_ALIVE);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks.reset();
+    // As for a body: who begins a message and does not end it holds memory that others need.
+    let mut lates = interval(wait);
+    lates.reset();
+    let mut unfinished = false;
     let mut heard = Instant::now();
     let mut replies = first;
     loop {
@@ -148,6 +163,7 @@ async fn converse(
             received = socket.recv() => Turn::Received(received),
             next = session.next() => Turn::Told(next),
             _ = ticks.tick() => Turn::Tick,
+            _ = lates.tick() => Turn::Late,
         };
         match turn {
             Turn::Received(None | Some(Err(_) | Ok(Message::Close(_)))) => return Ok(()),
@@ -159,6 +175,17 @@ async fn converse(
                     _ => {}
                 }
                 connection.0.taken();
+                unfinished = false;
+            }
+            Turn::Late => {
+                let arriving = connection.0.is_arriving();
+                if arriving && unfinished {
+                    let wait = amount(wait.as_millis() as u64, Unit::Milliseconds);
+                    return Err(Close::Overload(format!(
+                        "a message took longer than the limit `http.body_wait` of {wait}"
+                    )));
+                }
+                unfinished = arriving;
             }
             Turn::Told(next) => replies.push(session.frame(next).await?),
             Turn::Tick if heard.elapsed() > SILENCE_MAX => return Ok(()),
