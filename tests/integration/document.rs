@@ -8,7 +8,9 @@ use stockade_gate::draft::{Draft, at, gone, instead_of, map, root, value as valu
 use stockade_tests::editor::{Closed, Editor};
 use stockade_tests::interop::document_clients;
 use stockade_tests::load::host::Host;
-use stockade_tests::{Answer, Client};
+use stockade_tests::{Answer, Client, TestHost};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::load::load;
 
@@ -176,6 +178,18 @@ async fn sockets_cost_little() {
 }
 
 #[tokio::test]
+async fn known_agents_are_served_without_being_loaded() {
+    let figures = load("many agents=200").await;
+    assert_eq!(figures["agents"], 200.0, "{figures}");
+}
+
+#[tokio::test]
+async fn nothing_remains_of_agents_that_came_and_went() {
+    let figures = load("waves agents=200 waves=3").await;
+    assert!(figures["document, growth in the end"].as_f64() <= Some(1.0), "{figures}");
+}
+
+#[tokio::test]
 async fn edits_do_not_add_up() {
     let figures = load("churn agents=20 edits=20000").await;
     assert!(figures["epochs"].as_f64() >= Some(1.0), "{figures}");
@@ -263,4 +277,26 @@ async fn what_is_disabled_is_not_served_until_it_is_enabled() {
         assert!(done, "{said}");
         greeted(&host, is_served).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_does_not_end_is_not_waited_for() {
+    let host = TestHost::start(
+        "memory: 256M\nhttp: { body_wait: 300ms }\nagents: { hello: { component: '{agents}/hello.wasm' } }",
+    );
+    let before = host.used("requests");
+    let mut socket = TcpStream::connect(host.address).await.expect("it listens");
+    let request = "GET /yjs/@mcp.registry HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+                   sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    socket.write_all(request.as_bytes()).await.expect("sent");
+    // The head of a frame of 1 MiB (RFC 6455, 5.2), and a part of it.
+    let mut frame = vec![0x82, 0xff, 0, 0, 0, 0, 0, 0x10, 0, 0, 1, 2, 3, 4];
+    frame.resize(frame.len() + 100_000, 0);
+    socket.write_all(&frame).await.expect("sent");
+    assert!(stockade_tests::eventually(|| host.used("requests") > before + 90_000), "what has come is paid for");
+    let mut told = Vec::new();
+    let ended = tokio::time::timeout(PATIENCE, socket.read_to_end(&mut told)).await.expect("in time");
+    let told = String::from_utf8_lossy(&told);
+    assert!(ended.is_ok() && told.contains("longer than the limit `http.body_wait` of 300 ms"), "{told}");
+    assert!(stockade_tests::eventually(|| host.used("requests") == before), "and given back");
 }

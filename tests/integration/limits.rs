@@ -156,7 +156,8 @@ async fn names_of_all_agents_on_one_endpoint() {
     );
     let client: Client = host.client();
     let list = client.list("tools/list", None).await;
-    assert_eq!(names(list.result(), "tools"), ["hello__greet", "other__greet"]);
+    let own = ["list", "info", "details", "search"];
+    assert_eq!(names(list.result(), "tools"), [&own[..], &["hello__greet", "other__greet"]].concat());
     assert_eq!(client.call("other__greet", json!({ "name": "b" })).await.text(), "Hello, b!");
     let unknown = client.call("nobody__greet", json!({})).await;
     assert_eq!(unknown.code(), -32602, "{}", unknown.body);

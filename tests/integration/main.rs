@@ -6,6 +6,7 @@ mod big_reads;
 mod catalog;
 mod crowd;
 mod document;
+mod full_disk;
 mod hostile;
 mod interop;
 mod kept;

@@ -11,6 +11,7 @@ use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
+use yrs::sync::{Message as Received, SyncMessage};
 use yrs::updates::decoder::Decode as _;
 use yrs::updates::encoder::Encode as _;
 use yrs::{Any, Doc, Map as _, MapRef, Out, ReadTxn as _, Transact as _, TransactionMut};
@@ -164,10 +165,15 @@ impl Editor {
             Message::Close(None) => bail!("closed without a reason"),
             _ => return Ok(false),
         };
-        let frame = Frame::read(&bytes);
-        if let Ok(Frame::Step2(update) | Frame::Update(update)) = frame {
-            self.doc.transact_mut().apply_update(yrs::Update::decode_v1(update)?)?;
+        // By the library: what a host sends may be longer than what it takes.
+        match Received::decode_v1(&bytes) {
+            Ok(Received::Sync(SyncMessage::SyncStep2(update))) => self.take(&update).map(|()| true),
+            Ok(Received::Sync(SyncMessage::Update(update))) => self.take(&update).map(|()| false),
+            _ => Ok(false),
         }
-        Ok(matches!(frame, Ok(Frame::Step2(_))))
+    }
+
+    fn take(&mut self, update: &[u8]) -> Result<()> {
+        Ok(self.doc.transact_mut().apply_update(yrs::Update::decode_v1(update)?)?)
     }
 }

@@ -71,6 +71,9 @@ pub(super) struct Inner {
     settled: AtomicBool,
 }
 
+/// An agent, and what an earlier start found.
+type Recalled = (Arc<Agent>, Arc<Offer>);
+
 impl Agents {
     /// Makes ready to load every agent of the registry.
     ///
@@ -168,7 +171,7 @@ impl Agents {
     }
 
     /// Sorts out who is known. Agents that say the same of themselves share what they say.
-    fn look_up(&self) -> (Vec<(Arc<Agent>, Arc<Offer>)>, Vec<Arc<Agent>>) {
+    fn look_up(&self) -> (Vec<Recalled>, Vec<Arc<Agent>>) {
         let (mut known, mut new) = (Vec::new(), Vec::new());
         let mut shared: HashMap<String, Arc<Offer>> = HashMap::new();
         for agent in self.all() {

@@ -17,8 +17,8 @@ const COUNTING_BUFFER_BYTES: usize = 256 << 10;
 /// Bytes read at a time otherwise; a head has to fit.
 const BUFFER_BYTES: usize = 16 << 10;
 
-/// Bytes of a body that is kept.
-const BODY_BYTES_MAX: u64 = 1 << 20;
+/// Bytes of a body that is kept: the entries of a full registry.
+const BODY_BYTES_MAX: u64 = 16 << 20;
 
 /// Time for the next bytes of a reply.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::Client;
@@ -48,6 +48,9 @@ impl Many {
         let began = Instant::now();
         let host = Host::start(dir, &manifest).await?;
         figures.judge("next start", milliseconds(began.elapsed()), "ms", Target::AtMost(milliseconds(START_MAX)));
+        let status = host.status().await?.context("an operator may see the status")?;
+        let calls = status["agents"].as_array().context("agents")?.iter().filter_map(|agent| agent["calls"].as_u64());
+        ensure!(calls.sum::<u64>() == 0, "agents that are known are not run at a start");
         let client = Client::new(host.address, "/mcp");
         let last = format!("agent-{:05}", self.agents - 1);
         let greeted = Client::new(host.address, &format!("/mcp/{last}")).call("greet", json!({ "name": "Ann" })).await;
