@@ -36,6 +36,8 @@ pub enum Next {
 pub enum Ending {
     /// The document has begun anew.
     Epoch,
+    /// The host has lost track of what its clients know.
+    Again,
     /// The host stops.
     Stop,
 }

@@ -2,21 +2,26 @@
 //!
 //! A group is what waits when the thread is free, so that many writers share one turn of the disk. Whatever fails on disk is
 //! undone by reading the document anew from there: nobody has been told of it.
+//!
+//! - `command`: what can be asked, and what comes of it.
+
+mod command;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use serde_json::Value;
 use stockade_gate::{Limits, Message, StateVector};
 use stockade_ledger::{Account, Charge};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
-use super::document::{Applied, Document, Epoch, Refused};
+use super::document::{Applied, Document, Epoch};
 use super::live::{Shared, View};
 use super::outbox::{Ending, Frame};
 use super::store::Store;
 use crate::access::{Principal, random};
+use command::Answer;
+pub use command::{Command, Difference, Done, Failed, Fields};
 
 /// Commands that wait. Each connection has at most one of its own.
 pub const INBOX_MAX: usize = 1_024;
@@ -33,74 +38,6 @@ const GROWTH_PARTS: usize = 4;
 
 /// The same while it has no clients, who would have to come again.
 const GROWTH_ALONE_BYTES: usize = 1 << 20;
-
-/// Something that is asked of the document.
-#[derive(Debug)]
-pub enum Command {
-    /// What somebody lacks who has this much: as `SyncStep2`, or as what has just happened.
-    Diff { known: StateVector, step_2: bool, answer: Answer<Difference> },
-    /// What the document has.
-    Vector { answer: Answer<StateVector> },
-    /// Takes a client's update.
-    Apply { bytes: Vec<u8>, charge: Charge, sync: bool, by: Arc<Principal>, answer: Answer<Done> },
-    /// Sets fields of an agent for somebody who asks the host to.
-    Edit { agent: Arc<str>, fields: Vec<(String, Value)>, by: Arc<Principal>, answer: Answer<Done> },
-    /// Writes fields of agents, in the host's name.
-    Write { entries: Vec<Fields>, answer: Answer<Done> },
-    /// Removes entries of agents.
-    Remove { agents: Vec<Arc<str>>, answer: Answer<Done> },
-}
-
-impl Command {
-    /// Answers that it was not done. Whoever has gone needs no answer.
-    fn fail(self, why: &Failed) {
-        match self {
-            Self::Diff { answer, .. } => drop(answer.send(Err(why.clone()))),
-            Self::Vector { answer } => drop(answer.send(Err(why.clone()))),
-            Self::Apply { answer, .. }
-            | Self::Edit { answer, .. }
-            | Self::Write { answer, .. }
-            | Self::Remove { answer, .. } => drop(answer.send(Err(why.clone()))),
-        }
-    }
-}
-
-/// Fields of an agent, and what they are to hold.
-pub type Fields = (Arc<str>, Vec<(&'static str, Value)>);
-
-/// Where an answer goes.
-pub type Answer<T> = oneshot::Sender<Result<T, Failed>>;
-
-/// What was put back in an update that was taken, and why.
-pub type Done = Vec<String>;
-
-/// What somebody lacks.
-#[derive(Debug)]
-pub enum Difference {
-    Frame(Arc<Frame>),
-    /// He has a document of an earlier epoch.
-    Retired,
-}
-
-/// Why a command was not done.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum Failed {
-    #[error(transparent)]
-    Refused(#[from] Refused),
-    /// The disk does not take it; it may later.
-    #[error("the document cannot be stored now: {0}")]
-    Disk(Arc<str>),
-    #[error("there is no memory for it now: {0}")]
-    NoRoom(Arc<str>),
-    #[error("the host is stopping")]
-    Stopping,
-}
-
-impl Failed {
-    fn disk() -> Self {
-        Self::Disk("its disk is full or fails; see the host's log".into())
-    }
-}
 
 impl Asked {
     fn fail(self, why: &Failed) {
@@ -196,10 +133,12 @@ impl Owner {
         if self.astray {
             return group.into_iter().for_each(|command| command.fail(&Failed::disk()));
         }
+        let writable = !group.iter().any(Command::writes) || self.heal();
         self.document.mark();
         let (mut updates, mut answers, mut asked) = (Vec::new(), Vec::new(), Vec::new());
         for command in group {
             match command {
+                command if !writable && command.writes() => command.fail(&Failed::disk()),
                 Command::Diff { known, step_2, answer } => asked.push(Asked::Diff(known, step_2, answer)),
                 Command::Vector { answer } => asked.push(Asked::Vector(answer)),
                 Command::Apply { bytes, charge, sync, by, answer } => {
@@ -330,9 +269,28 @@ impl Owner {
         Ok(Difference::Frame(frame))
     }
 
+    /// After a write that failed, makes the disk hold what everybody has been told, and no more; false if it still fails.
+    fn heal(&mut self) -> bool {
+        if !self.store.is_stuck() {
+            return true;
+        }
+        let state = self.document.diff(&StateVector::default());
+        let healed = self.store.reopen().and_then(|()| self.store.snapshot(self.document.epoch(), &state));
+        match &healed {
+            Ok(()) => tracing::info!("the registry's document can be stored again"),
+            Err(error) => tracing::debug!(error = format!("{error:#}"), "it still cannot be stored"),
+        }
+        healed.is_ok()
+    }
+
     /// Reads the document anew from disk, as it was before this group.
     fn reread(&mut self) {
-        let read = read(&mut self.store);
+        let read = read(&mut self.store).or_else(|_| {
+            // What is found then may be more than anybody was told: all come again.
+            self.shared.audience.each(|outbox| outbox.end(Ending::Again));
+            self.store.reopen()?;
+            read(&mut self.store)
+        });
         self.astray = read.is_err();
         match read {
             Ok(document) => self.document = document,

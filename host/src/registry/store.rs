@@ -4,7 +4,7 @@
 //! transaction; a snapshot takes the place of the updates before it in one, too.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use cap_std::ambient_authority;
@@ -45,7 +45,13 @@ const EPOCH: TableDefinition<'_, (), (u64, Vec<u64>)> = TableDefinition::new("ep
 /// The stored document. There is one for each data directory: the file is locked.
 #[derive(Debug)]
 pub struct Store {
-    database: Database,
+    /// The host's data.
+    data: PathBuf,
+    /// None only where it could not be opened again.
+    database: Option<Database>,
+    /// A write has failed: the library takes no more until the file is opened again, and whether that write is on disk after
+    /// all, nobody knows.
+    stuck: bool,
     /// Number of the last update that is stored.
     last: u64,
     log_updates: u64,
@@ -69,23 +75,36 @@ impl Store {
     ///
     /// When another process has it open, it is damaged, or the disk does not let us.
     pub fn open(data: &Path) -> anyhow::Result<Self> {
-        let file = file(data).with_context(|| format!("cannot open {DIRECTORY}/{FILE} in {}", data.display()))?;
-        let file_bytes = file.metadata().map(|metadata| metadata.len()).unwrap_or_default();
-        // Every page is looked at, so that damage is found before anything is served.
-        let mut builder = Builder::new();
-        builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
-        let database = FileBackend::new(file).and_then(|file| builder.create_with_backend(file));
-        let database = database.map_err(|error| match error {
-            redb::DatabaseError::DatabaseAlreadyOpen => {
-                anyhow::anyhow!(
-                    "another stockade uses the data directory {}; stop it, or choose another `data`",
-                    data.display()
-                )
-            }
-            error => anyhow::Error::new(error)
-                .context(format!("{}/{DIRECTORY}/{FILE} cannot be read; move it away to begin anew", data.display())),
-        })?;
-        Ok(Self { database, last: 0, log_updates: 0, log_bytes: 0, file_bytes })
+        let (database, file_bytes) = open(data)?;
+        let data = data.to_owned();
+        Ok(Self { data, database: Some(database), stuck: false, last: 0, log_updates: 0, log_bytes: 0, file_bytes })
+    }
+
+    /// Whether a write has failed, and none is taken until [`Store::reopen`] and a snapshot.
+    pub fn is_stuck(&self) -> bool {
+        self.stuck
+    }
+
+    /// Opens the file again.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be: the disk may be full still.
+    pub fn reopen(&mut self) -> anyhow::Result<()> {
+        // It has the lock.
+        self.database = None;
+        self.database = Some(open(&self.data)?.0);
+        Ok(())
+    }
+
+    fn database(&self) -> anyhow::Result<&Database> {
+        self.database.as_ref().context("its file is not open")
+    }
+
+    /// Notes that a write has failed, if it has.
+    fn noted<T>(&mut self, written: anyhow::Result<T>) -> anyhow::Result<T> {
+        self.stuck |= written.is_err();
+        written
     }
 
     /// Reads everything; none where nothing was stored yet.
@@ -94,7 +113,7 @@ impl Store {
     ///
     /// When the disk fails.
     pub fn load(&mut self) -> anyhow::Result<Option<Found>> {
-        let reading = self.database.begin_read()?;
+        let reading = self.database()?.begin_read()?;
         let epoch = match reading.open_table(EPOCH) {
             Ok(table) => table.get(())?.map(|row| row.value()),
             Err(redb::TableError::TableDoesNotExist(_)) => None,
@@ -124,12 +143,16 @@ impl Store {
         if self.file_bytes < SHRINK_BYTES_MIN || self.file_bytes < needed * SHRINK_TIMES {
             return;
         }
-        match self.database.compact() {
+        let Some(database) = &mut self.database else { return };
+        match database.compact() {
             Ok(_) => {
                 tracing::info!(bytes = self.file_bytes, needed, "the file of the registry's document is made smaller");
             }
             // A full disk, for one: it is as good as it was.
-            Err(error) => tracing::warn!(%error, "the file of the registry's document cannot be made smaller"),
+            Err(error) => {
+                tracing::warn!(%error, "the file of the registry's document cannot be made smaller");
+                self.stuck = true;
+            }
         }
         self.file_bytes = 0;
     }
@@ -140,7 +163,12 @@ impl Store {
     ///
     /// When the disk is full or fails: then none of them is stored.
     pub fn append(&mut self, updates: &[Vec<u8>]) -> anyhow::Result<()> {
-        let writing = self.database.begin_write()?;
+        let appended = self.try_append(updates);
+        self.noted(appended)
+    }
+
+    fn try_append(&mut self, updates: &[Vec<u8>]) -> anyhow::Result<()> {
+        let writing = self.database()?.begin_write()?;
         let mut last = self.last;
         {
             let mut log = writing.open_table(LOG)?;
@@ -167,7 +195,15 @@ impl Store {
     ///
     /// When the disk is full or fails: then everything is as it was.
     pub fn snapshot(&mut self, epoch: &Epoch, state: &[u8]) -> anyhow::Result<()> {
-        let writing = self.database.begin_write()?;
+        let stored = self.try_snapshot(epoch, state);
+        self.noted(stored)?;
+        // Whatever a write that failed has left behind, this took its place.
+        self.stuck = false;
+        Ok(())
+    }
+
+    fn try_snapshot(&mut self, epoch: &Epoch, state: &[u8]) -> anyhow::Result<()> {
+        let writing = self.database()?.begin_write()?;
         {
             writing.open_table(EPOCH)?.insert((), (epoch.number, epoch.host.clone()))?;
             writing.open_table(SNAPSHOT)?.insert((), (self.last, state))?;
@@ -182,6 +218,27 @@ impl Store {
     pub fn last(&self) -> u64 {
         self.last
     }
+}
+
+/// Opens the database below the host's data, and says how large its file was.
+fn open(data: &Path) -> anyhow::Result<(Database, u64)> {
+    let file = file(data).with_context(|| format!("cannot open {DIRECTORY}/{FILE} in {}", data.display()))?;
+    let file_bytes = file.metadata().map(|metadata| metadata.len()).unwrap_or_default();
+    // Every page is looked at, so that damage is found before anything is served.
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
+    let database = FileBackend::new(file).and_then(|file| builder.create_with_backend(file));
+    let database = database.map_err(|error| match error {
+        redb::DatabaseError::DatabaseAlreadyOpen => {
+            anyhow::anyhow!(
+                "another stockade uses the data directory {}; stop it, or choose another `data`",
+                data.display()
+            )
+        }
+        error => anyhow::Error::new(error)
+            .context(format!("{}/{DIRECTORY}/{FILE} cannot be read; move it away to begin anew", data.display())),
+    })?;
+    Ok((database, file_bytes))
 }
 
 /// The file, through a directory that no name can leave.

@@ -165,6 +165,7 @@ impl Session {
             Next::Frame(frame) => Ok(Outgoing::Shared(frame)),
             Next::Missed(state) => self.difference(state, false).await,
             Next::Over(Ending::Epoch) => Err(Close::Epoch),
+            Next::Over(Ending::Again) => Err(Close::Overload("the document was read anew: connect again".to_owned())),
             Next::Over(Ending::Stop) => Err(Close::Stop),
         }
     }
