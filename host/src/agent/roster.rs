@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
+use sha2::{Digest as _, Sha256};
 use stockade_ledger::Spec;
 use tokio::task::JoinSet;
 
@@ -21,7 +22,7 @@ use super::stats::{Classes, Stats};
 use super::{Agent, Caller, Failure, Offer, Standing};
 use crate::manifest::{AgentName, AgentSpec, CompileLimits, Manifest, RESERVE_BYTES_DEFAULT};
 use crate::memory::{Accounts, Ease, percent, share};
-use crate::registry::{Handle, Registry};
+use crate::registry::{Handle, Registry, uri};
 
 /// Instances the pool holds at most, whatever the caps would allow: each takes 4 GiB of address space.
 const INSTANCES_MAX: u64 = 1000;
@@ -173,12 +174,13 @@ impl Agents {
     /// Sorts out who is known. Agents that say the same of themselves share what they say.
     fn look_up(&self) -> (Vec<Recalled>, Vec<Arc<Agent>>) {
         let (mut known, mut new) = (Vec::new(), Vec::new());
-        let mut shared: HashMap<String, Arc<Offer>> = HashMap::new();
+        let mut shared: HashMap<[u8; 32], Arc<Offer>> = HashMap::new();
         for agent in self.all() {
             let recalled = self.0.known.recall(&agent.entry.name, &agent.entry.spec, SystemTime::now());
             match recalled.filter(|offer| self.0.shelf.is_compiled(&offer.digest)) {
                 Some(offer) => {
-                    let offer = shared.entry(format!("{offer:?}")).or_insert_with(|| Arc::new(offer)).clone();
+                    let said = Sha256::digest(format!("{offer:?}")).into();
+                    let offer = shared.entry(said).or_insert_with(|| Arc::new(offer)).clone();
                     known.push((agent.clone(), offer));
                 }
                 None => new.push(agent.clone()),
@@ -257,8 +259,11 @@ impl Agent {
     }
 
     fn stand(&self, standing: Standing) {
+        // Nobody calls it before what the document says of it is in force.
+        self.take_terms(self.document.record(&self.name).as_deref());
         *self.standing.write().unwrap_or_else(PoisonError::into_inner) = standing;
         self.changes.lists_changed(&self.name, Kinds::ALL);
+        self.changes.of_host(&uri(&self.name), false);
     }
 
     /// Loads the component, and waits a while for memory where that is all it lacks.

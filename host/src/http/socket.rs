@@ -91,6 +91,13 @@ impl Head {
         arriving.charge.shrink(bytes);
     }
 
+    /// The same of so many bytes only: of a frame that came between the parts of a message.
+    pub fn taken_of(&self, bytes: usize) {
+        let mut arriving = self.lock();
+        let bytes = arriving.charge.bytes().min(bytes as u64);
+        arriving.charge.shrink(bytes);
+    }
+
     /// Whether something has arrived that was not taken yet: the beginning of a message.
     pub fn is_arriving(&self) -> bool {
         self.lock().charge.bytes() > 0

@@ -29,6 +29,9 @@ const READ_BUFFER_BYTES: usize = 4 << 10;
 /// Bytes of a frame: a message, and what names it.
 const FRAME_BYTES_MAX: usize = stockade_gate::MESSAGE_BYTES_MAX;
 
+/// Bytes of a client's control frame besides what it says (RFC 6455, 5.2): with its mask.
+const CONTROL_HEAD_BYTES: usize = 6;
+
 /// Time between two signs of life.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -149,6 +152,7 @@ async fn converse(
     ticks.reset();
     // As for a body: who begins a message and does not end it holds memory that others need.
     let mut lates = interval(wait);
+    lates.set_missed_tick_behavior(MissedTickBehavior::Delay);
     lates.reset();
     let mut unfinished = false;
     let mut heard = Instant::now();
@@ -170,12 +174,16 @@ async fn converse(
             Turn::Received(Some(Ok(message))) => {
                 heard = Instant::now();
                 match message {
-                    Message::Binary(frame) => replies = session.receive(&frame).await?,
+                    Message::Binary(frame) => {
+                        replies = session.receive(&frame).await?;
+                        connection.0.taken();
+                        unfinished = false;
+                    }
                     Message::Text(_) => return Err(Close::Malformed("messages are binary".to_owned())),
-                    _ => {}
+                    // They come between the parts of a message, too, which stay where they are.
+                    Message::Ping(said) | Message::Pong(said) => connection.0.taken_of(said.len() + CONTROL_HEAD_BYTES),
+                    Message::Close(_) => {}
                 }
-                connection.0.taken();
-                unfinished = false;
             }
             Turn::Late => {
                 let arriving = connection.0.is_arriving();
@@ -186,6 +194,8 @@ async fn converse(
                     )));
                 }
                 unfinished = arriving;
+                // From now on, however late this was.
+                lates.reset();
             }
             Turn::Told(next) => replies.push(session.frame(next).await?),
             Turn::Tick if heard.elapsed() > SILENCE_MAX => return Ok(()),

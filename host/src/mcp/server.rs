@@ -129,11 +129,11 @@ impl fmt::Display for Instructions<'_> {
             if matches!(self.endpoint, Endpoint::Own(_)) {
                 return out.write_str(text);
             }
-            bytes += text.len();
-            if bytes > INSTRUCTIONS_BYTES_MAX {
+            if bytes + text.len() > INSTRUCTIONS_BYTES_MAX {
                 more += 1;
                 continue;
             }
+            bytes += text.len();
             write!(out, "{mark}# {}\n{text}", agent.name())?;
             mark = "\n\n";
         }

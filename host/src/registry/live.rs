@@ -177,14 +177,20 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// When the disk does not take it, or the host is stopping. What was written before that stays.
+    /// When the disk does not take it, or the host is stopping: what was written before that stays. When there is no room
+    /// for some of them: all others are written.
     pub async fn write(&self, mut entries: Vec<Fields>) -> Result<(), Failed> {
+        let mut refused = Ok(());
         while !entries.is_empty() {
             let rest = entries.split_off(entries.len().min(WRITTEN_AT_ONCE));
-            self.ask(|answer| Command::Write { entries, answer }).await?;
+            match self.ask(|answer| Command::Write { entries, answer }).await {
+                Ok(_) => {}
+                Err(failed @ Failed::Refused(_)) => refused = refused.and(Err(failed)),
+                Err(failed) => return Err(failed),
+            }
             entries = rest;
         }
-        Ok(())
+        refused
     }
 
     /// Removes entries of agents.
@@ -268,11 +274,15 @@ impl Shared {
 
     /// Lets everybody read what the document says now of these agents.
     pub fn publish(&self, changed: Vec<(Arc<str>, Option<Arc<Record>>)>, view: View) {
-        let any = !changed.is_empty();
+        let mut any = false;
         {
             let mut records = self.records.write().unwrap_or_else(PoisonError::into_inner);
             let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
             for (agent, record) in changed {
+                if records.get(&agent) == record.as_ref() {
+                    continue;
+                }
+                any = true;
                 let turned = match record {
                     Some(record) => records.insert(agent.clone(), record).is_none(),
                     None => records.remove(&agent).is_some(),

@@ -9,6 +9,7 @@ mod command;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use stockade_gate::{Limits, Message, StateVector};
@@ -36,6 +37,9 @@ const STACK_BYTES: usize = 64 << 20;
 const GROWTH_BYTES: usize = 16 << 20;
 const GROWTH_PARTS: usize = 4;
 
+/// Time between two tries to store the document again after that failed: each reads the whole file.
+const HEAL_PAUSE: Duration = Duration::from_millis(500);
+
 /// The same while it has no clients, who would have to come again.
 const GROWTH_ALONE_BYTES: usize = 1 << 20;
 
@@ -58,6 +62,8 @@ struct Owner {
     account: Account,
     /// The whole of it as a frame, until it changes: what everybody asks for who comes anew.
     whole: Option<Arc<Frame>>,
+    /// When it was last tried to store the document again after that failed.
+    tried: Option<Instant>,
     /// What is in memory is not what is on disk, which could not be read when that was tried.
     astray: bool,
 }
@@ -95,7 +101,7 @@ impl Owner {
     fn open(mut store: Store, shared: Arc<Shared>, account: Account) -> anyhow::Result<Self> {
         let document = read(&mut store)?;
         let charge = account.empty();
-        let mut owner = Self { document, store, shared, charge, account, whole: None, astray: false };
+        let mut owner = Self { document, store, shared, charge, account, whole: None, tried: None, astray: false };
         owner.publish();
         // One without room would not let its own agents be retired: it is served, and takes no edits of clients.
         owner.tidy();
@@ -157,7 +163,8 @@ impl Owner {
                         updates.extend(self.document.write(agent, fields));
                         Ok(())
                     };
-                    let written = entries.iter().try_for_each(&mut write);
+                    // All that have room, whatever became of those before.
+                    let written = entries.iter().map(&mut write).fold(Ok(()), Result::and);
                     answers.push((answer, written.map(|()| Done::new()).map_err(Failed::Refused)));
                 }
                 Command::Remove { agents, answer } => {
@@ -221,7 +228,7 @@ impl Owner {
         // At half of what there is for it, so that beginning anew has room for both.
         let half = self.account.ceiling() as usize / 2;
         let most = match self.shared.audience.count() {
-            0 => GROWTH_ALONE_BYTES + least,
+            0 => (GROWTH_ALONE_BYTES + least).max(2 * least),
             _ => (GROWTH_BYTES + GROWTH_PARTS * least).min(half).max(2 * least),
         };
         let grown = bytes > most || self.document.is_crowded();
@@ -274,6 +281,10 @@ impl Owner {
         if !self.store.is_stuck() {
             return true;
         }
+        if self.tried.is_some_and(|tried| tried.elapsed() < HEAL_PAUSE) {
+            return false;
+        }
+        self.tried = Some(Instant::now());
         let state = self.document.diff(&StateVector::default());
         let healed = self.store.reopen().and_then(|()| self.store.snapshot(self.document.epoch(), &state));
         match &healed {
@@ -285,15 +296,20 @@ impl Owner {
 
     /// Reads the document anew from disk, as it was before this group.
     fn reread(&mut self) {
-        let read = read(&mut self.store).or_else(|_| {
+        let read = stored(&mut self.store).or_else(|_| {
             // What is found then may be more than anybody was told: all come again.
             self.shared.audience.each(|outbox| outbox.end(Ending::Again));
             self.store.reopen()?;
-            read(&mut self.store)
+            stored(&mut self.store)
         });
+        // Where there was a document there is one: an empty file is not it.
+        let read = read.and_then(|document| document.context("its file has vanished"));
         self.astray = read.is_err();
         match read {
-            Ok(document) => self.document = document,
+            Ok(mut document) => {
+                document.succeed(&self.document);
+                self.document = document;
+            }
             Err(error) => {
                 tracing::error!(
                     error = format!("{error:#}"),
@@ -336,18 +352,24 @@ fn take(applied: Applied, updates: &mut Vec<Vec<u8>>) -> Vec<String> {
 
 /// The stored document, or a new one.
 fn read(store: &mut Store) -> anyhow::Result<Document> {
-    let Some(found) = store.load().context("the registry's document cannot be read")? else {
-        let mut document = Document::new(Epoch { number: 1, host: vec![client_id()?] });
-        let state = document.begin();
-        store.snapshot(document.epoch(), &state).context("the registry's document cannot be stored")?;
+    if let Some(document) = stored(store)? {
         return Ok(document);
-    };
+    }
+    let mut document = Document::new(Epoch { number: 1, host: vec![client_id()?] });
+    let state = document.begin();
+    store.snapshot(document.epoch(), &state).context("the registry's document cannot be stored")?;
+    Ok(document)
+}
+
+/// The stored document, if there is one.
+fn stored(store: &mut Store) -> anyhow::Result<Option<Document>> {
+    let Some(found) = store.load().context("the registry's document cannot be read")? else { return Ok(None) };
     store.shrink(&found);
     let mut document = Document::new(found.epoch);
     for update in &found.updates {
         document.restore(update).context("the registry's document is damaged")?;
     }
-    Ok(document)
+    Ok(Some(document))
 }
 
 /// As Yjs chooses them: 32 random bits.

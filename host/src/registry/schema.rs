@@ -140,6 +140,11 @@ fn is_short_text(value: &Value) -> bool {
 }
 
 impl Holds {
+    /// Whether it takes more or less room, as it has more or less to say.
+    pub fn has_length(self) -> bool {
+        matches!(self, Self::Text(_) | Self::Texts | Self::Named)
+    }
+
     fn words(self) -> String {
         match self {
             Self::Text(max) => format!("text of at most {max} bytes"),

@@ -75,7 +75,7 @@ impl Store {
     ///
     /// When another process has it open, it is damaged, or the disk does not let us.
     pub fn open(data: &Path) -> anyhow::Result<Self> {
-        let (database, file_bytes) = open(data)?;
+        let (database, file_bytes) = open(data, true)?;
         let data = data.to_owned();
         Ok(Self { data, database: Some(database), stuck: false, last: 0, log_updates: 0, log_bytes: 0, file_bytes })
     }
@@ -93,7 +93,7 @@ impl Store {
     pub fn reopen(&mut self) -> anyhow::Result<()> {
         // It has the lock.
         self.database = None;
-        self.database = Some(open(&self.data)?.0);
+        self.database = Some(open(&self.data, false)?.0);
         Ok(())
     }
 
@@ -221,8 +221,8 @@ impl Store {
 }
 
 /// Opens the database below the host's data, and says how large its file was.
-fn open(data: &Path) -> anyhow::Result<(Database, u64)> {
-    let file = file(data).with_context(|| format!("cannot open {DIRECTORY}/{FILE} in {}", data.display()))?;
+fn open(data: &Path, create: bool) -> anyhow::Result<(Database, u64)> {
+    let file = file(data, create).with_context(|| format!("cannot open {DIRECTORY}/{FILE} in {}", data.display()))?;
     let file_bytes = file.metadata().map(|metadata| metadata.len()).unwrap_or_default();
     // Every page is looked at, so that damage is found before anything is served.
     let mut builder = Builder::new();
@@ -242,14 +242,14 @@ fn open(data: &Path) -> anyhow::Result<(Database, u64)> {
 }
 
 /// The file, through a directory that no name can leave.
-fn file(data: &Path) -> std::io::Result<File> {
+fn file(data: &Path, create: bool) -> std::io::Result<File> {
     let data = Dir::open_ambient_dir(data, ambient_authority())?;
     match data.create_dir_with(DIRECTORY, DirBuilder::new().mode(DIRECTORY_MODE)) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(FILE_MODE);
+    options.read(true).write(true).create(create).truncate(false).mode(FILE_MODE);
     Ok(data.open_dir(DIRECTORY)?.open_with(FILE, &options)?.into_std())
 }
 

@@ -58,10 +58,14 @@ impl Document {
     /// When there are as many as there may be, or they are as large.
     pub fn holds(&self, agent: &str, fields: &[(&'static str, Value)]) -> Result<(), Refused> {
         let more: usize = fields.iter().map(|(_, value)| value_bytes(value)).sum();
-        match self.records.len() {
-            _ if self.records.contains_key(agent) => self.has_room(more),
-            AGENTS_MAX.. => Err(Refused::TooMany(agent.into())),
-            _ => self.has_room(more + Record::default().bytes()),
+        match (self.records.get(agent), self.records.len()) {
+            (Some(record), _) => {
+                let less = fields.iter().map(|(field, _)| value_bytes(record.get(field))).sum();
+                // What makes it smaller is always taken.
+                if more <= less { Ok(()) } else { self.has_room(more - less) }
+            }
+            (None, AGENTS_MAX..) => Err(Refused::TooMany(agent.into())),
+            (None, _) => self.has_room(more + Record::default().bytes()),
         }
     }
 }

@@ -61,7 +61,11 @@ fn the_largest_registry_begins_anew_and_is_restored() {
     let told = host.document.edit(&"files".into(), vec![edit], &host.operator, &host.ceilings);
     assert!(matches!(told, Err(Refused::TooLarge { .. })), "{told:?}");
     // Shorter is always taken.
-    host.document.write("agent-0", &[("description", "short".into())]).unwrap();
+    let edit = ("description".to_owned(), "short".into());
+    host.document.edit(&"agent-0".into(), vec![edit], &host.operator, &host.ceilings).unwrap().unwrap();
+    // So is what disables or retires an agent.
+    let retire = Client::new(2, &host).set("files", "retired", 1_000);
+    assert_eq!(host.apply(&retire).unwrap().corrections, Vec::<String>::new());
 
     let (next, state) = host.document.renewed(HOST + 1);
     assert_eq!(next.records(), host.document.records());
