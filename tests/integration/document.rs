@@ -279,8 +279,20 @@ async fn what_is_disabled_is_not_served_until_it_is_enabled() {
     }
 }
 
+/// The beginning of a frame of 1 MiB, and the first part of a message, whole (RFC 6455, 5.2 and 5.4).
+fn begun_messages() -> [Vec<u8>; 2] {
+    let part = |head: &[u8]| [head, &[1, 2, 3, 4], &[0; 100_000]].concat();
+    [part(&[0x82, 0xff, 0, 0, 0, 0, 0, 0x10, 0, 0]), part(&[0x02, 0xff, 0, 0, 0, 0, 0, 0x01, 0x86, 0xa0])]
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_does_not_end_is_not_waited_for() {
+    for begun in begun_messages() {
+        is_not_waited_for(begun).await;
+    }
+}
+
+async fn is_not_waited_for(begun: Vec<u8>) {
     let host = TestHost::start(
         "memory: 256M\nhttp: { body_wait: 300ms }\nagents: { hello: { component: '{agents}/hello.wasm' } }",
     );
@@ -289,14 +301,21 @@ async fn a_message_that_does_not_end_is_not_waited_for() {
     let request = "GET /yjs/@mcp.registry HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
                    sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     socket.write_all(request.as_bytes()).await.expect("sent");
-    // The head of a frame of 1 MiB (RFC 6455, 5.2), and a part of it.
-    let mut frame = vec![0x82, 0xff, 0, 0, 0, 0, 0, 0x10, 0, 0, 1, 2, 3, 4];
-    frame.resize(frame.len() + 100_000, 0);
-    socket.write_all(&frame).await.expect("sent");
+    let (mut reading, mut writing) = socket.into_split();
+    writing.write_all(&begun).await.expect("sent");
     assert!(stockade_tests::eventually(|| host.used("requests") > before + 90_000), "what has come is paid for");
+    let pinging = tokio::spawn(async move {
+        // A client that is there all the time.
+        while writing.write_all(&[0x89, 0x80, 0, 0, 0, 0]).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
     let mut told = Vec::new();
-    let ended = tokio::time::timeout(PATIENCE, socket.read_to_end(&mut told)).await.expect("in time");
+    // It ends by a reset where pings are still on their way.
+    let _ = tokio::time::timeout(PATIENCE, reading.read_to_end(&mut told)).await.expect("in time");
     let told = String::from_utf8_lossy(&told);
-    assert!(ended.is_ok() && told.contains("longer than the limit `http.body_wait` of 300 ms"), "{told}");
+    assert!(told.contains("longer than the limit `http.body_wait` of 300 ms"), "{told}");
+    drop(reading);
+    pinging.await.expect("it ends with the connection");
     assert!(stockade_tests::eventually(|| host.used("requests") == before), "and given back");
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
@@ -15,6 +15,9 @@ use tokio::process::{Child, Command};
 
 /// Bytes of the file system.
 const DISK: &str = "16m";
+
+/// How long anything may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Edits within which a full disk must be met: each is stored, and takes what is left in the document's file.
 const EDITS_MAX: usize = 20_000;
@@ -148,8 +151,17 @@ async fn a_full_disk_refuses_edits_and_loses_none() {
 
     // There is room again: edits are taken, by those who come back too.
     drop(filler);
-    let (status, answer) = ask(&host, &token, Some(json!({ "title": "Room" }))).await;
-    assert_eq!((status, &answer["title"]), (200, &json!("Room")), "{answer}");
+    // The host tries again when it is asked, twice a second at most.
+    let began = Instant::now();
+    let answer = loop {
+        let (status, answer) = ask(&host, &token, Some(json!({ "title": "Room" }))).await;
+        if status == 200 {
+            break answer;
+        }
+        assert!(status == 507 && began.elapsed() < PATIENCE, "{answer}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!(answer["title"], "Room");
     let mut writer = editor(&host, &token).await;
     writer.set([("hello", "description", "short")]).await.expect("sent");
     writer.settle().await.expect("taken");
