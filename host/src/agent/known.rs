@@ -93,7 +93,8 @@ impl Subject {
         let file = std::fs::metadata(&spec.component).ok()?;
         let changed = (file.ctime(), file.ctime_nsec());
         let since = UNIX_EPOCH + Duration::new(u64::try_from(changed.0).ok()?, u32::try_from(changed.1).ok()?);
-        if now.duration_since(since).is_ok_and(|age| age < SETTLED) {
+        // A clock that was set back says nothing about age either.
+        if !now.duration_since(since).is_ok_and(|age| age >= SETTLED) {
             return None;
         }
         Some(Self {

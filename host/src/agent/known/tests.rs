@@ -72,6 +72,7 @@ fn what_was_found_out_is_known_again_until_the_file_is_another() {
     let place = Place::new();
     let (name, spec) = place.agent("");
     assert!(Subject::of(&spec, SystemTime::now()).is_none(), "a file of this moment may change unseen");
+    assert!(Subject::of(&spec, SystemTime::now() - 100 * SETTLED).is_none(), "so may one of the future");
     place.known.note(&name, subject(&spec), &offer(), 1 << 20);
     let recalled = place.recall(&name, &spec).unwrap();
     assert_eq!(format!("{recalled:?}"), format!("{:?}", offer()));
