@@ -195,6 +195,14 @@ async fn edits_do_not_add_up() {
     assert!(figures["epochs"].as_f64() >= Some(1.0), "{figures}");
 }
 
+#[tokio::test]
+async fn what_the_gate_lets_through_does_no_harm() {
+    let figures = load("gate runs=20000").await;
+    for count in ["updates let through", "updates refused"] {
+        assert!(figures[count].as_f64() >= Some(20_000.0), "{figures}");
+    }
+}
+
 /// Runs a command of the binary against a host; what it printed, and whether it went well.
 async fn stockade(host: &Host, arguments: &[&str]) -> (bool, String) {
     let mut command = tokio::process::Command::new(stockade_tests::process::stockade_binary().expect("a binary"));

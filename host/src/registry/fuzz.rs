@@ -211,6 +211,3 @@ fn structure(dice: &mut Dice<'_>, ends: &[(u64, u32)]) -> Vec<u8> {
     }
     bytes
 }
-
-#[cfg(test)]
-mod tests;

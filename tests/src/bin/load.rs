@@ -1,8 +1,8 @@
 //! Puts a load on a host, each in a process of its own, and says what it cost.
 //!
-//!     load [initializes | connections | streams | read | stalled | caps | sockets | churn | many | waves | crash [KEY=VALUE ...]] [--json]
+//!     load [initializes | connections | streams | read | stalled | caps | sockets | churn | many | waves | gate | crash [KEY=VALUE ...]] [--json]
 //!
-//! Without a name, all of them but `connections` and `crash`. Keys, and what they are when nobody says, stand in [`Load::read`].
+//! Without a name, those that [`LOADS`] lists. Keys, and what they are when nobody says, stand in [`Load::read`].
 
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeMap;
@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use stockade_tests::load::document::caps::Caps;
 use stockade_tests::load::document::churn::Churn;
 use stockade_tests::load::document::crash::Crash;
+use stockade_tests::load::document::gate::Gate;
 use stockade_tests::load::document::many::Many;
 use stockade_tests::load::document::sockets::Sockets;
 use stockade_tests::load::document::waves::Waves;
@@ -88,6 +89,7 @@ enum Load {
     Caps(Caps),
     Churn(Churn),
     Crash(Crash),
+    Gate(Gate),
     Sockets(Sockets),
     Many(Many),
     Waves(Waves),
@@ -120,13 +122,14 @@ impl Load {
                 Self::Churn(Churn { agents, edits })
             }
             "crash" => Self::Crash(Crash { rounds: options.number("rounds", 100)? }),
+            "gate" => Self::Gate(Gate { runs: options.number("runs", 1_000_000)?, first: options.number("first", 0)? }),
             "sockets" => Self::Sockets(Sockets { count: options.number("count", 1_000)? as usize }),
             "many" => Self::Many(Many { agents: options.number("agents", 10_000)? as usize }),
             "waves" => {
                 let (agents, waves) = (options.number("agents", 10_000)?, options.number("waves", 10)?);
                 Self::Waves(Waves { agents, waves })
             }
-            other => bail!("no load {other}; there are {}, connections and crash", LOADS.join(", ")),
+            other => bail!("no load {other}; there are {}, connections, many, waves, gate and crash", LOADS.join(", ")),
         };
         let left: Vec<&str> = options.0.keys().map(String::as_str).collect();
         ensure!(left.is_empty(), "not a key of {name}: {}", left.join(", "));
@@ -143,6 +146,7 @@ impl Load {
             Self::Caps(load) => load.run().await,
             Self::Churn(load) => load.run().await,
             Self::Crash(load) => load.run().await,
+            Self::Gate(load) => load.run(),
             Self::Sockets(load) => load.run().await,
             Self::Many(load) => load.run().await,
             Self::Waves(load) => load.run().await,

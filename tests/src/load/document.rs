@@ -3,6 +3,7 @@
 pub mod caps;
 pub mod churn;
 pub mod crash;
+pub mod gate;
 pub mod many;
 pub mod sockets;
 pub mod waves;
