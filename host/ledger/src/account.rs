@@ -85,6 +85,15 @@ impl Account {
         self.books().ceiling(self.handle.id)
     }
 
+    /// Lets it lend so many bytes at most from now on, for whoever shares out a parent's bytes anew.
+    ///
+    /// # Errors
+    ///
+    /// When more than that is lent now, or promised to its children: then its ceiling stays as it is.
+    pub fn set_ceiling(&self, bytes: u64) -> Result<(), Refusal> {
+        self.books().set_ceiling(self.handle.id, bytes)
+    }
+
     /// Its full name, e.g. `guests/files`.
     pub fn name(&self) -> &str {
         &self.handle.name

@@ -189,6 +189,17 @@ impl Books {
         self.entry(id).ceiling
     }
 
+    /// Moves a ceiling, never below what is lent under it.
+    pub(crate) fn set_ceiling(&mut self, id: AccountId, bytes: u64) -> Result<(), Refusal> {
+        let entry = self.entry_mut(id);
+        let lent = entry.used.max(entry.promised).max(entry.floor);
+        if bytes < lent {
+            return Err(entry.refuse(entry.ceiling - bytes, RefusalKind::FullNow));
+        }
+        entry.ceiling = bytes;
+        Ok(())
+    }
+
     /// Bytes a charge to this account could get now.
     pub(crate) fn free(&self, id: AccountId) -> u64 {
         let (mut free, mut guaranteed) = (u64::MAX, 0u64);

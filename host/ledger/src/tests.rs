@@ -194,3 +194,17 @@ fn a_refusal_says_whether_the_root_refused() {
     assert!(!guests.charge(71).unwrap_err().is_by_root());
     assert!(guests.charge(41).unwrap_err().is_by_root());
 }
+
+#[test]
+fn a_ceiling_moves_but_not_below_what_is_lent() {
+    let ledger = Ledger::new(100);
+    let guests = account(&ledger, "guests", 70);
+    let held = guests.charge(40).unwrap();
+    let refusal = guests.set_ceiling(39).unwrap_err();
+    assert_eq!((refusal.used, refusal.limit, refusal.kind), (40, 70, RefusalKind::FullNow));
+    guests.set_ceiling(40).unwrap();
+    assert_eq!(guests.charge(1).unwrap_err().limit, 40);
+    drop(held);
+    guests.set_ceiling(90).unwrap();
+    assert_eq!(guests.charge(90).unwrap().bytes(), 90);
+}

@@ -92,6 +92,17 @@ impl Door {
         (door, (0..terms.len()).map(LineId).collect())
     }
 
+    /// A line for an agent that has come while the host runs.
+    pub fn open(&self, terms: Terms) -> LineId {
+        self.lock().open(terms)
+    }
+
+    /// Ends the line of an agent that is gone, with its last call; nobody may wait in it any more.
+    pub fn close(&self, line: LineId) {
+        self.lock().close(line);
+        self.advance(None);
+    }
+
     /// Pays for growth: guest memory that is kept for nobody's first call.
     pub fn shared(&self) -> Account {
         self.lock().shared().clone()

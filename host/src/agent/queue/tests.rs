@@ -157,3 +157,28 @@ async fn who_leaves_the_line_takes_nothing_along() {
     assert_eq!(lent(&ledger), 0);
     assert!(door.crowd(line) == (0, 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_line_that_comes_later_gets_a_place_of_its_own_and_gives_it_back() {
+    let (accounts, door, _lines) = with_accounts(100, 20, &[plain(20, 0)]);
+    let busy = door.open(plain(20, 0));
+    let late = door.open(plain(4, 0));
+    assert!(door.has_own(busy) && door.has_own(late), "half of everything suffices for three");
+    let mut running = Vec::new();
+    while let Ok(ticket) = door.pass(busy, NEED, Duration::ZERO).await {
+        running.push(ticket);
+    }
+    let kept = door.pass(late, NEED, Duration::ZERO).await.expect("its own place is nobody else's");
+    door.close(late);
+    let again = door.open(plain(4, 0));
+    assert_ne!(again, late, "its last call still runs");
+    assert!(!door.has_own(again), "all that is shared is lent just now");
+    drop((kept, running));
+    door.close(again);
+    let next = door.open(plain(4, 0));
+    assert!(door.has_own(next));
+    door.close(busy);
+    door.close(next);
+    assert_eq!(door.shared().ceiling(), 90, "what was kept for them is everybody's again");
+    assert_eq!(lent(&accounts.ledger), 0);
+}

@@ -7,18 +7,20 @@
 //! is given back is left to it, as nothing small slips through in front of it any more. So a large need comes to its turn,
 //! too.
 
+mod own;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use stockade_ledger::{Account, Charge, RefusalKind, Spec};
+use stockade_ledger::{Account, Charge, RefusalKind};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::{Closed, Need, Ticket};
-use crate::memory::{Accounts, Ease, Level, Pressure, Reading, Relief};
+pub(in crate::agent) use own::own_places;
+use own::{KEPT_PART, Pot, sum};
 
-/// Of instances, guest memory and copies, at most this part is kept for calls in places of their own: the rest is everybody's.
-const KEPT_PART: u32 = 2;
+use crate::memory::{Accounts, Ease, Level, Pressure, Reading, Relief};
 
 /// Of the calls that an agent may run at once, this part may while memory is critical.
 const CRITICAL_PART: u32 = 2;
@@ -48,19 +50,18 @@ pub(super) struct State {
     relief: Relief,
     /// Instances that are nobody's own and free.
     instances: u32,
+    /// What is kept for calls in places of their own, and how many places of their own there may be.
+    kept: Need,
+    owned: u32,
+    owned_max: u32,
     lines: Vec<Line>,
+    /// Lines of agents that are gone, for those that come.
+    vacant: Vec<LineId>,
     /// Lines with somebody waiting, in the order in which they were last served.
     turns: VecDeque<LineId>,
     next_waiter: u64,
     /// When somebody was last let in, or nobody could be.
     looked: Option<Instant>,
-}
-
-/// An account, and the part of it that is nobody's own.
-#[derive(Debug)]
-struct Pot {
-    all: Account,
-    shared: Account,
 }
 
 /// The line of one agent.
@@ -72,6 +73,8 @@ struct Line {
     /// Reserves of what runs, in bytes.
     held: u64,
     waiting: VecDeque<Waiter>,
+    /// Its agent is gone.
+    closed: bool,
 }
 
 /// The place of its own that an agent has for one call.
@@ -115,7 +118,7 @@ impl State {
                 own_instances += 1;
             }
             let own = if has_own { Own::Free } else { Own::None };
-            Line { terms: *terms, own, running: 0, held: 0, waiting: VecDeque::new() }
+            Line::new(*terms, own)
         };
         let lines = terms.iter().zip(own_places(terms, all, instances)).map(&mut open).collect();
         Self {
@@ -124,7 +127,11 @@ impl State {
             pressure: accounts.pressure.clone(),
             relief: accounts.relief.clone(),
             instances: instances - own_instances,
+            kept,
+            owned: own_instances,
+            owned_max: instances / KEPT_PART,
             lines,
+            vacant: Vec::new(),
             turns: VecDeque::new(),
             next_waiter: 0,
             looked: None,
@@ -212,8 +219,8 @@ impl State {
     }
 
     /// Takes a call's place back, and says whether somebody waits.
-    pub fn give_back(&mut self, line: LineId, reserve: u64, own: bool) -> bool {
-        let line = &mut self.lines[line.0];
+    pub fn give_back(&mut self, id: LineId, reserve: u64, own: bool) -> bool {
+        let line = &mut self.lines[id.0];
         line.running -= 1;
         line.held -= reserve;
         if own {
@@ -221,6 +228,7 @@ impl State {
         } else {
             self.instances += 1;
         }
+        self.vacate(id);
         !self.turns.is_empty()
     }
 
@@ -338,38 +346,11 @@ impl State {
     }
 }
 
-/// Which agents of these terms get a place of their own: the first ones, as far as these take no more than half of what
-/// there is. Instances are no matter where there is one for every call that may run.
-pub(in crate::agent) fn own_places(terms: &[Terms], all: Need, instances: u32) -> Vec<bool> {
-    let calls: u64 = terms.iter().map(|terms| u64::from(terms.concurrency)).sum();
-    let instances = if calls <= u64::from(instances) { instances } else { instances / KEPT_PART };
-    let (mut kept, mut owned) = (Need::default(), 0);
-    let mut has_own = |terms: &Terms| {
-        let with = sum(kept, terms.first);
-        let fits = owned < instances
-            && with.reserve <= all.reserve / u64::from(KEPT_PART)
-            && with.copies <= all.copies / u64::from(KEPT_PART);
-        if fits {
-            (kept, owned) = (with, owned + 1);
-        }
-        fits
-    };
-    terms.iter().map(&mut has_own).collect()
-}
-
-fn sum(a: Need, b: Need) -> Need {
-    Need { reserve: a.reserve + b.reserve, copies: a.copies + b.copies, goes_on: false }
-}
-
-impl Pot {
-    /// Of which so many bytes are kept.
-    fn new(all: &Account, kept: u64) -> Self {
-        let shared = Spec { name: "shared".into(), ceiling: all.ceiling() - kept, floor: 0 };
-        Self { all: all.clone(), shared: all.child(shared) }
-    }
-}
-
 impl Line {
+    fn new(terms: Terms, own: Own) -> Self {
+        Self { terms, own, running: 0, held: 0, waiting: VecDeque::new(), closed: false }
+    }
+
     /// Whether it may run one call more while memory stands like this.
     fn may_run(&self, reading: &Reading) -> bool {
         let may = match reading.level {
