@@ -17,6 +17,8 @@ mod name;
 mod network;
 mod problem;
 mod raw;
+mod remote;
+mod signatures;
 mod similar;
 pub mod size;
 mod table;
@@ -40,6 +42,8 @@ pub use document::DocumentLimits;
 pub use name::{AgentName, NameError};
 pub use network::parse_address;
 pub use problem::{ManifestErrors, Place, Problem};
+pub use remote::{Address, Remote};
+pub use signatures::{Key, SignatureMode, Signatures};
 pub use tokens::{NamePattern, Role, TOKEN_PREFIX, TOKENS_MAX, TokenHash, TokenSpec, parse_token_name};
 pub use transports::Transports;
 
@@ -90,6 +94,8 @@ pub struct Manifest {
     pub transports: Transports,
     /// Bounds of the registry's document.
     pub document: DocumentLimits,
+    /// Who vouches for what is published.
+    pub signatures: Signatures,
     /// Bounds of compiling and of compiled code.
     pub compile: CompileLimits,
     /// Longest time a stop waits for running calls.
@@ -98,6 +104,8 @@ pub struct Manifest {
     pub log: LogFormat,
     /// The agents, by name.
     pub agents: BTreeMap<AgentName, AgentSpec>,
+    /// The caps of agents that are published under names the manifest does not have: its `defaults`, and no grants.
+    pub published: AgentSpec,
     /// What is allowed but probably not meant; to be logged at start.
     pub warnings: Vec<Problem>,
 }
@@ -170,8 +178,8 @@ pub const RESERVE_BYTES_DEFAULT: u64 = 2 << 20;
 /// One agent's component and caps, with the manifest's `defaults` filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentSpec {
-    /// File of the component.
-    pub component: PathBuf,
+    /// Where its component comes from.
+    pub component: Component,
     /// Cap of one call: bytes of all its linear memories and tables.
     pub memory: u64,
     /// Bytes granted before a call starts; `None` is the larger of 2 MiB and the component's declared initial memory.
@@ -193,6 +201,33 @@ pub struct AgentSpec {
     /// Directories the agent sees, by the path it sees them under.
     pub dirs: BTreeMap<String, DirGrant>,
 }
+
+/// Where an agent's component comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Component {
+    /// The operator's own file.
+    File(PathBuf),
+    /// Whoever publishes it.
+    Published,
+    /// Elsewhere; and the file it is in once it was pulled.
+    Remote(Remote, PathBuf),
+}
+
+impl std::fmt::Display for Component {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(out),
+            Self::Published => out.write_str(PUBLISHED),
+            Self::Remote(remote, _) => remote.fmt(out),
+        }
+    }
+}
+
+/// Directory below the host's data where components are that were pulled.
+pub const PULLED: &str = "pulled";
+
+/// What the manifest says instead of a component's path where publishers bring it.
+const PUBLISHED: &str = "published";
 
 /// A granted directory.
 #[derive(Debug, Clone, PartialEq, Eq)]

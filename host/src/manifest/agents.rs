@@ -11,7 +11,7 @@ use crate::memory::{percent, share};
 use super::problem::{Findings, Place, quote};
 use super::raw::Entry;
 use super::table::{Setting, Table, join};
-use super::{Access, AgentName, AgentSpec, DirGrant, size, time};
+use super::{Access, AgentName, AgentSpec, Component, DirGrant, PUBLISHED, PULLED, Remote, size, time};
 
 const K: u64 = 1 << 10;
 const M: u64 = 1 << 20;
@@ -75,7 +75,12 @@ const CAPS_DEFAULT: Caps = Caps {
     weight: Setting::default(1),
 };
 
-pub(super) fn check(mut defaults: Table<'_>, agents: Table<'_>, rules: &Rules<'_>) -> BTreeMap<AgentName, AgentSpec> {
+/// All agents, and the caps of those that are published under other names.
+pub(super) fn check(
+    mut defaults: Table<'_>,
+    agents: Table<'_>,
+    rules: &Rules<'_>,
+) -> (BTreeMap<AgentName, AgentSpec>, AgentSpec) {
     let findings = agents.findings;
     let base = caps(&mut defaults, &CAPS_DEFAULT);
     if defaults.place.is_some() {
@@ -112,7 +117,15 @@ pub(super) fn check(mut defaults: Table<'_>, agents: Table<'_>, rules: &Rules<'_
             specs.entry(name).or_insert(spec);
         }
     }
-    specs
+    // Where `memory` is small the built-in caps may be more than all calls together may hold.
+    let guests = share(rules.memory.value, percent::GUESTS);
+    let base = spec(Component::Published, &base, BTreeMap::new());
+    let published = AgentSpec {
+        memory: base.memory.min(guests).max(CALL_MEMORY_MIN),
+        reserve: base.reserve.map(|reserve| reserve.min(guests)),
+        ..base
+    };
+    (specs, published)
 }
 
 /// Reads one agent; none without a component that is there.
@@ -123,8 +136,12 @@ fn agent(entry: &Entry, base: &Caps, rules: &Rules<'_>, findings: &Findings<'_>)
     report_impossible(&caps, &table, rules);
     let dirs = dirs(table.table("dirs"), rules);
     table.end();
-    Some(AgentSpec {
-        component: component?,
+    Some(spec(component?, &caps, dirs))
+}
+
+fn spec(component: Component, caps: &Caps, dirs: BTreeMap<String, DirGrant>) -> AgentSpec {
+    AgentSpec {
+        component,
         memory: caps.memory.value,
         reserve: caps.reserve.value,
         deadline: caps.deadline.value,
@@ -135,7 +152,7 @@ fn agent(entry: &Entry, base: &Caps, rules: &Rules<'_>, findings: &Findings<'_>)
         concurrency: caps.concurrency.value,
         weight: caps.weight.value,
         dirs,
-    })
+    }
 }
 
 fn caps(table: &mut Table<'_>, base: &Caps) -> Caps {
@@ -219,16 +236,30 @@ fn report_impossible(caps: &Caps, table: &Table<'_>, rules: &Rules<'_>) {
     }
 }
 
-/// The component's file, canonical.
-fn component(table: &mut Table<'_>, agent: &str, rules: &Rules<'_>) -> Option<PathBuf> {
+/// The component: a file, as a canonical path, unless publishers bring it.
+fn component(table: &mut Table<'_>, agent: &str, rules: &Rules<'_>) -> Option<Component> {
     let missing = !table.has("component");
     let written = table.scalar("component", |text| Ok(text.to_owned()));
     let findings = table.findings;
     if missing {
-        let suggestion = format!("add `component: {agent}.wasm`, the path of its WebAssembly component");
+        let suggestion = format!(
+            "add `component: {agent}.wasm`, the path of its WebAssembly component, or `component: {PUBLISHED}` if \
+             publishers bring it"
+        );
         findings.error(table.place, format!("`{}` has no component", table.path), suggestion);
     }
     let Setting { value: text, place } = written?;
+    if text == PUBLISHED {
+        return Some(Component::Published);
+    }
+    if Remote::is_meant(&text) {
+        let remote = Remote::parse(&text).map_err(|suggestion| {
+            findings.error(place, format!("the component {} cannot be pulled", quote(&text)), suggestion);
+        });
+        let remote = remote.ok()?;
+        let file = rules.data.join(PULLED).join(Remote::file_name(&remote.sha256));
+        return Some(Component::Remote(remote, file));
+    }
     let path = rules.folder.join(&text);
     let found = path.canonicalize().and_then(|path| Ok((path.metadata()?, path)));
     let (metadata, path) = match found {
@@ -253,7 +284,7 @@ fn component(table: &mut Table<'_>, agent: &str, rules: &Rules<'_>) -> Option<Pa
         );
         return None;
     }
-    Some(path)
+    Some(Component::File(path))
 }
 
 /// How to get a missing component: cargo's output folder tells how it is built.

@@ -14,8 +14,8 @@ use super::problem::Findings;
 use super::raw::Node;
 use super::table::{Setting, Table};
 use super::{
-    CompileLimits, Fuse, HttpLimits, LogFormat, Manifest, Overrides, agents, document, network, size, tokens,
-    transports,
+    CompileLimits, Fuse, HttpLimits, LogFormat, Manifest, Overrides, agents, document, network, signatures, size,
+    tokens, transports,
 };
 
 const K: u64 = 1 << 10;
@@ -64,6 +64,7 @@ pub(super) fn manifest(
     let http = http(top.table("http"), memory.value);
     let transports = transports::check(top.table("transports"));
     let document = document::check(top.table("document"));
+    let signatures = signatures::check(top.table("signatures"));
     let compile = compile(top.table("compile"));
     let drain = top.time("drain", seconds(10), Duration::ZERO..=WAIT_MAX).value;
     let log = top.choice("log", LogFormat::Pretty, &[("pretty", LogFormat::Pretty), ("json", LogFormat::Json)]).value;
@@ -74,7 +75,7 @@ pub(super) fn manifest(
         component_bytes_max: compile.component,
         reply_bytes_max: http.reply,
     };
-    let agents = agents::check(top.table("defaults"), top.table("agents"), &rules);
+    let (agents, published) = agents::check(top.table("defaults"), top.table("agents"), &rules);
     top.end();
     Manifest {
         memory: memory.value,
@@ -91,10 +92,12 @@ pub(super) fn manifest(
         http,
         transports,
         document,
+        signatures,
         compile,
         drain,
         log,
         agents,
+        published,
         warnings: Vec::new(),
     }
 }

@@ -15,7 +15,9 @@ use tempfile::TempDir;
 
 use super::detect::Surroundings;
 use super::raw::{self, Node, Value};
-use super::{Access, AgentName, LogFormat, Manifest, ManifestErrors, MemorySource, NameError, Overrides, size, time};
+use super::{
+    Access, AgentName, Component, LogFormat, Manifest, ManifestErrors, MemorySource, NameError, Overrides, size, time,
+};
 
 const M: u64 = 1 << 20;
 
@@ -103,7 +105,8 @@ fn the_defaults() {
     assert_eq!((compile.output, compile.component), (256 * M, 24 * M));
     assert_eq!((manifest.drain, manifest.log), (seconds(10), LogFormat::Pretty));
     let hello = &manifest.agents["hello"];
-    assert_eq!(hello.component, folder.at("hello.wasm").canonicalize().expect("written"));
+    assert_eq!(manifest.published.component, Component::Published);
+    assert_eq!(hello.component, Component::File(folder.at("hello.wasm").canonicalize().expect("written")));
     assert_eq!((hello.memory, hello.reserve, hello.copies), (64 * M, None, 2 * M));
     assert_eq!((hello.deadline, hello.cpu, hello.queue_wait), (seconds(5), seconds(2), seconds(2)));
     assert_eq!((hello.queue, hello.concurrency, hello.dirs.len()), (64, 8, 0));

@@ -44,6 +44,7 @@ fn every_commented_key_of_the_shipped_manifest_shows_its_default() {
         // Left out, it is this or what the component declares.
         assert_eq!(agent.reserve.replace(2 * M), None);
     }
+    assert_eq!(plain.published.reserve.replace(2 * M), None);
     assert_eq!(format!("{plain:?}"), format!("{uncommented:?}"));
 }
 
@@ -55,19 +56,22 @@ fn every_key_there_is_stands_in_the_shipped_manifest() {
         pressure: { none: 1 }
         http: { none: 1 }
         document: { none: 1 }
+        signatures: { none: 1 }
         compile: { none: 1 }
         defaults: { none: 1 }
         agents: { a: { component: hello.wasm, none: 1, dirs: { /d: { path: docs, none: 1 } } } }";
-    let errors = Folder::new().parse(unknown).expect_err("eight unknown keys");
+    let errors = Folder::new().parse(unknown).expect_err("nine unknown keys");
     let tree = raw::parse(&text).expect("YAML");
     // Where the shipped manifest shows the keys of each table; an agent's caps are shown in `defaults`.
     let shown = |table: &str| match table {
-        "pressure" | "http" | "transports" | "document" | "compile" | "defaults" => keys(&tree, &[table]),
+        "pressure" | "http" | "transports" | "document" | "signatures" | "compile" | "defaults" => {
+            keys(&tree, &[table])
+        }
         "agents.a" => [keys(&tree, &["agents", "files"]), keys(&tree, &["defaults"])].concat(),
         "agents.a.dirs./d" => keys(&tree, &["agents", "files", "dirs", "/docs"]),
         _ => keys(&tree, &[]),
     };
-    assert_eq!(errors.problems().len(), 8, "{errors}");
+    assert_eq!(errors.problems().len(), 9, "{errors}");
     for problem in errors.problems() {
         let table = problem.message.split('`').nth(3).unwrap_or_default();
         let (_, existing) = problem.suggestion.split_once("are: ").expect("lists the keys");

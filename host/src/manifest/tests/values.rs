@@ -1,6 +1,7 @@
 //! Sizes, times, counts, and the sums they make.
 
 use super::*;
+use crate::manifest::{Address, Component, Remote, SignatureMode};
 
 #[test]
 fn sizes() {
@@ -120,4 +121,48 @@ fn what_is_probably_not_meant() {
         Folder::new().parse("memory: 512M\ndefaults: { memory: 200M, reserve: 30M }").expect("right").warnings.len(),
         1
     );
+}
+
+#[test]
+fn signatures() {
+    let key = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+    let text = format!("memory: 512M\nsignatures: {{ mode: enforce, keys: {{ team: [{key}] }} }}");
+    let signatures = Folder::new().parse(&text).expect("right").signatures;
+    assert_eq!((signatures.mode, &*signatures.keys["team"][0].text), (SignatureMode::Enforce, key));
+    check("memory: 512M\nsignatures: { mode: enforce }", &["without any key would refuse everything"]);
+    check("memory: 512M\nsignatures: { keys: { team: RW } }", &["`signatures.keys.team` is not a list of public keys"]);
+    check("memory: 512M\nsignatures: { keys: { team: [RW] } }", &["has `RW`, which is no public key"]);
+    let many = format!("memory: 512M\nsignatures: {{ keys: {{ team: [{}] }} }}", [key; 17].join(", "));
+    check(&many, &["`signatures.keys.team` has 17 keys; at most 16 are allowed"]);
+}
+
+#[test]
+fn components_from_elsewhere() {
+    let pin = "a".repeat(64);
+    let component = |text: &str| {
+        let text = format!("memory: 512M\nagents: {{ a: {{ component: \"{text}\" }} }}");
+        Folder::new().parse(&text).expect("right").agents["a"].component.clone()
+    };
+    let Component::Remote(remote, file) = component(&format!("oci://ghcr.io:443/me/demo:1.2.0@sha256:{pin}")) else {
+        panic!("it lies elsewhere")
+    };
+    let registry = Address::Registry { host: "ghcr.io:443".into(), repository: "me/demo".into() };
+    assert_eq!(remote, Remote { address: registry, sha256: pin.clone() });
+    assert!(file.ends_with(format!("data/pulled/{pin}.wasm")), "{}", file.display());
+    let Component::Remote(remote, _) = component(&format!("https://example.org/a.wasm@sha256:{pin}")) else {
+        panic!("it lies elsewhere")
+    };
+    assert_eq!(remote.address, Address::Web("https://example.org/a.wasm".into()));
+    assert_eq!(remote.to_string(), format!("https://example.org/a.wasm@sha256:{pin}"));
+    for wrong in [
+        "https://example.org/a.wasm".to_owned(),
+        format!("http://example.org/a.wasm@sha256:{pin}"),
+        format!("oci://ghcr.io@sha256:{pin}"),
+        format!("oci:///demo@sha256:{pin}"),
+        format!("https://example.org/a.wasm@sha256:{}", "A".repeat(64)),
+        format!("oci://ghcr.io/demo:1@sha256:{}", "a".repeat(63)),
+    ] {
+        let text = format!("memory: 512M\nagents: {{ a: {{ component: \"{wrong}\" }} }}");
+        check(&text, &["cannot be pulled", "write oci://registry/repository:tag@sha256:"]);
+    }
 }
