@@ -4,12 +4,14 @@
 //! makes a fresh instance that `limiter`, `clock`, `output` and `state` hold in bounds (`large` lists those that take much),
 //! `calls` and `read` run it, and
 //! `outcome` names what came of it. Components come from `shelf`, which has `compile` make what `cache` does not hold; `known` is
-//! what earlier starts found out about them. What
+//! what earlier starts found out about them. A name is a `home`; what runs there is a `release`, of which there may be several
+//! `versions`; `admit` tries one before it is served, and `probation` watches it while it is new. What
 //! a guest says meanwhile goes to `feedback`, and what it says has changed to `changes`; `watch` looks for itself.
 //!
 //! Invariants: no instance serves two callers; nothing that failed is used again; whatever a guest can make the host hold
 //! is charged before it is held.
 
+mod admit;
 mod cache;
 mod calls;
 pub mod changes;
@@ -22,49 +24,53 @@ mod enroll;
 mod failure;
 pub mod feedback;
 mod fit;
+mod home;
 mod known;
 mod large;
 mod limiter;
 mod live;
 mod outcome;
 mod output;
+mod probation;
 mod quarantine;
 mod queue;
 mod read;
+mod release;
 mod roster;
 mod shelf;
 mod state;
 mod stats;
 mod terms;
 mod trial;
+mod versions;
 mod watch;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use stockade_ledger::{Account, Charge};
+use stockade_ledger::Charge;
 
 use crate::manifest::{AgentSpec, RESERVE_BYTES_DEFAULT};
-use crate::memory::Relief;
-use crate::registry::{Entry, Handle};
-use changes::Changes;
 use feedback::Feedback;
-use known::Known;
-use large::Large;
+use home::Home;
 use outcome::Scene;
+use probation::Probation;
 use quarantine::Quarantine;
-use queue::{Door, LineId};
-use shelf::{Loaded, Shelf};
-use stats::Stats;
+use release::Release;
+use shelf::Loaded;
 
+pub use admit::{Admitted, Measured, Shape, Unfit};
 pub use calls::Called;
 pub use compile_child::{ChildLimits, Optimise, compile_child};
 pub use engine::LATENESS;
 pub use failure::{Failure, Limit, LimitName, Unit};
+pub use probation::Troubled;
 pub use read::{CHUNK_BYTES_MAX, Plan, Read, Use};
-pub use roster::{Agents, Terms, first_bytes, precompile, without_own_place};
+pub use release::Version;
+pub use roster::{Agents, Offered, Roll, Terms, first_bytes, precompile, without_own_place};
 pub use stats::{BYTES as MEMORY_CLASSES, Classes, Figures, Function, SECONDS as TIME_CLASSES};
+pub use versions::{Candidate, Published};
 pub use watch::WatchError;
 
 /// Who calls, as far as a guest may know it: what `host.request` answers; and who listens to what the guest says.
@@ -92,37 +98,21 @@ pub struct Charged<T> {
     pub charge: Charge,
 }
 
-/// One agent: its caps, its place at the door, its record.
+/// One agent in one version: what runs, and how it has fared.
 pub struct Agent {
-    entry: Arc<Entry>,
-    /// The caps and grants in force: the manifest's, less what the registry's document takes away.
-    spec: RwLock<Arc<AgentSpec>>,
-    /// Whether the document has it served.
-    enabled: AtomicBool,
-    name: Arc<str>,
+    /// What it has in common with its other versions.
+    home: Arc<Home>,
+    /// What it runs; none while nothing is published under its name.
+    release: Option<Release>,
     standing: RwLock<Standing>,
     /// Held while the component is loaded, so that it is loaded once.
     loading: tokio::sync::Mutex<()>,
-    shelf: Arc<Shelf>,
-    door: Door,
-    line: LineId,
-    /// Pays for guest memory beyond the reserves.
-    growth: Account,
-    /// Pays for what it asks of a client, once the call has ended.
-    asked: Account,
-    /// Those of all agents that have grown beyond theirs.
-    large: Large,
-    /// Whom growth asks for room.
-    relief: Relief,
-    /// Pays for chunks on their way to a client.
-    replies: Account,
-    changes: Changes,
+    /// Held while it is on trial because somebody asked for it.
+    settling: tokio::sync::Mutex<()>,
     quarantine: Quarantine,
-    stats: Stats,
-    /// Where its entry is.
-    document: Handle,
-    /// Where the next start looks.
-    known: Arc<Known>,
+    probation: Probation,
+    /// Most guest memory a call of it has held, in bytes.
+    memory_peak: AtomicU64,
 }
 
 /// What a loaded agent offers.
@@ -138,6 +128,9 @@ pub struct Offer {
     pub prompts: bool,
     pub completion: bool,
 }
+
+/// Why an agent cannot be called that has no component.
+const NOTHING_PUBLISHED: &str = "no version of it is served: `stockade publish` brings one";
 
 /// Whether an agent can be called.
 #[derive(Debug, Clone)]
@@ -156,8 +149,27 @@ impl Caller {
 }
 
 impl Agent {
+    fn new(home: Arc<Home>, release: Option<Release>) -> Arc<Self> {
+        let (quarantine, probation) = (Quarantine::new(home.means.principals), Probation::default());
+        Arc::new(Self {
+            home,
+            release,
+            standing: RwLock::new(Standing::Loading),
+            loading: tokio::sync::Mutex::default(),
+            settling: tokio::sync::Mutex::default(),
+            quarantine,
+            probation,
+            memory_peak: AtomicU64::new(0),
+        })
+    }
+
     pub fn name(&self) -> &str {
-        &self.name
+        &self.home.name
+    }
+
+    /// The version it was published as; none of an operator's own file.
+    pub fn published_version(&self) -> Option<&Arc<str>> {
+        self.release.as_ref()?.version.as_ref()
     }
 
     /// What it offers, without running it.
@@ -166,7 +178,7 @@ impl Agent {
     ///
     /// While it is being loaded, and for good when it could not be.
     pub fn offer(&self) -> Result<Arc<Offer>, Failure> {
-        if !self.enabled.load(Ordering::Relaxed) {
+        if !self.home.enabled.load(Ordering::Relaxed) {
             let limit = self.limit(LimitName::Disabled, Unit::None, [0; 3]);
             let detail = Some("the registry's document says so; `enabled: true` there has it served again".to_owned());
             return Err(Failure::Refused(Limit { detail, ..limit }));
@@ -204,22 +216,22 @@ impl Agent {
 
     /// What its calls have cost and how they ended.
     pub fn figures(&self) -> Figures {
-        self.stats.snapshot()
+        self.home.stats.snapshot()
     }
 
     /// Calls that run, and calls that wait for their turn.
     pub fn crowd(&self) -> (u32, usize) {
-        self.door.crowd(self.line)
+        self.home.means.door.crowd(self.home.line)
     }
 
     /// Whether one of its calls always has a place, whatever other agents do.
     pub fn has_own_place(&self) -> bool {
-        self.door.has_own(self.line)
+        self.home.means.door.has_own(self.home.line)
     }
 
     /// Caps and grants of the next call.
     pub fn spec(&self) -> Arc<AgentSpec> {
-        self.spec.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.home.spec.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn standing(&self) -> Standing {
@@ -241,24 +253,29 @@ impl Agent {
 
     /// The component, from the shelf or loaded again.
     async fn loaded(&self) -> Result<Arc<Loaded>, Failure> {
-        if let Some(loaded) = self.shelf.get(&self.entry.name) {
+        let shelf = &self.home.means.shelf;
+        let Some(release) = &self.release else {
+            let limit = self.limit(LimitName::NotLoaded, Unit::None, [0; 3]);
+            return Err(Failure::Refused(Limit { detail: Some(NOTHING_PUBLISHED.to_owned()), ..limit }));
+        };
+        if let Some(loaded) = shelf.get(release) {
             return Ok(loaded);
         }
         let _one_at_a_time = self.loading.lock().await;
-        if let Some(loaded) = self.shelf.get(&self.entry.name) {
+        if let Some(loaded) = shelf.get(release) {
             return Ok(loaded);
         }
         let known = match self.standing() {
             Standing::Ready(offer) => Some(cache::Digest(offer.digest.clone())),
             Standing::Loading | Standing::Refused(_) => None,
         };
-        let fetched = self.shelf.fetch(&self.entry.name, &self.entry.spec.component, known.as_ref()).await;
+        let fetched = shelf.fetch(release, known.as_ref()).await;
         fetched.map_err(|error| {
             let limit = match error.full_now() {
                 Some(figures) => self.limit(LimitName::HostFull, Unit::Bytes, figures).retry(Duration::from_secs(1)),
                 None => self.limit(LimitName::NotLoaded, Unit::None, [0; 3]),
             };
-            self.stats.refused(limit.limit);
+            self.home.stats.refused(limit.limit);
             Failure::Refused(Limit { detail: Some(format!("{error:#}")), ..limit })
         })
     }
@@ -266,7 +283,7 @@ impl Agent {
     fn scene(&self) -> Scene<'_> {
         let spec = self.spec();
         Scene {
-            agent: &self.name,
+            agent: &self.home.name,
             version: self.version(),
             copies_max: spec.copies,
             cpu_max: spec.cpu,
@@ -277,7 +294,7 @@ impl Agent {
     }
 
     fn limit(&self, limit: LimitName, unit: Unit, [cap, used, wanted]: [u64; 3]) -> Limit {
-        let (agent, version) = (self.name.clone(), self.version());
+        let (agent, version) = (self.home.name.clone(), self.version());
         Limit { agent, version, limit, unit, cap, used, wanted, retry_after_ms: None, detail: None }
     }
 }

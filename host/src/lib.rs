@@ -75,7 +75,7 @@ use anyhow::Context as _;
 use tokio::net::TcpListener;
 
 use access::Access;
-use agent::{Agents, Terms};
+use agent::{Agents, Offered, Terms};
 use manifest::{Fuse, Manifest};
 use memory::{Accounts, Children, Lookout, Tenancy, fuse};
 use registry::{Paying, Registry};
@@ -145,6 +145,8 @@ impl Host {
             program,
             principals: access.principals(),
             document: document.clone(),
+            published: Offered { spec: manifest.published.clone(), agents: Vec::new() },
+            troubles: tokio::sync::mpsc::channel(1).0,
         };
         let agents = Agents::new(&registry, &accounts, terms)?;
         let service = Arc::new(mcp::Service::new(agents.clone(), &accounts, manifest.http, manifest.transports)?);

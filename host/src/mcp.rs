@@ -272,12 +272,13 @@ impl Service {
     fn endpoint(&self, scope: &Scope) -> Result<Endpoint, Error> {
         let Scope::One(name) = scope else { return Ok(Endpoint::Common) };
         let agent = self.agents.get(name).ok_or_else(|| Error::no_agent(name, &self.known_agents()))?;
-        Ok(Endpoint::Own(Target::of(agent)?))
+        Ok(Endpoint::Own(Target::of(&agent)?))
     }
 
     fn known_agents(&self) -> String {
-        let names: Vec<&str> = self.agents.all().take(NAMED_AGENTS_MAX).map(|agent| agent.name()).collect();
-        let more = if self.agents.all().nth(NAMED_AGENTS_MAX).is_some() { ", ..." } else { "" };
+        let roll = self.agents.roll();
+        let names: Vec<&str> = roll.iter().take(NAMED_AGENTS_MAX).map(|agent| agent.name()).collect();
+        let more = if roll.iter().nth(NAMED_AGENTS_MAX).is_some() { ", ..." } else { "" };
         format!("there are: {}{more}; `/mcp` serves them all", names.join(", "))
     }
 

@@ -72,6 +72,11 @@ impl Registry {
         Self { entries: Arc::new(manifest.agents.iter().map(entry).collect()) }
     }
 
+    /// Whether the manifest has this agent.
+    pub fn has(&self, name: &AgentName) -> bool {
+        self.entries.contains_key(name)
+    }
+
     /// All entries, in the order of their names.
     pub fn entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
         self.entries.values()

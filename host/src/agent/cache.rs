@@ -59,12 +59,22 @@ impl Digest {
     }
 }
 
+/// How good compiled code is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Code {
+    /// Soon there, and slower to run.
+    Quick,
+    /// As fast as it gets.
+    Fast,
+}
+
 /// A file that is being written by the compiling child; gone unless it is kept.
 #[derive(Debug)]
 pub(super) struct Draft<'a> {
     cache: &'a Cache,
     name: String,
     digest: Digest,
+    code: Code,
     pub file: File,
 }
 
@@ -84,9 +94,9 @@ impl Cache {
         Ok(Self { dir: data.open_dir(DIRECTORY)?, engine: format!("{:016x}", hasher.finish()) })
     }
 
-    /// Maps compiled code, if it is there. The size is the file's.
-    pub fn map(&self, engine: &Engine, digest: &Digest) -> anyhow::Result<Option<Component>> {
-        let Some(file) = self.find(digest)? else { return Ok(None) };
+    /// Maps compiled code, the best there is.
+    pub fn map(&self, engine: &Engine, digest: &Digest) -> anyhow::Result<Option<(Component, Code)>> {
+        let Some((file, code)) = self.find(digest, Code::Quick)? else { return Ok(None) };
         // By the descriptor just opened, so that what is mapped is what lies in this directory.
         let path = format!("/proc/self/fd/{}", file.as_raw_fd());
         #[expect(
@@ -96,42 +106,50 @@ impl Cache {
         // SAFETY: the file was written by our own compiling child, renamed into a directory of mode 0700, and is never
         // written again: a new compilation makes a new file.
         let component = unsafe { Component::deserialize_file(engine, &path) };
-        Ok(Some(component?))
+        Ok(Some((component?, code)))
     }
 
-    /// Bytes of the compiled file.
-    pub fn size(&self, digest: &Digest) -> anyhow::Result<Option<u64>> {
-        self.find(digest)?.map(|file| Ok(file.metadata()?.len())).transpose()
+    /// Bytes of the compiled file, if it is at least this good.
+    pub fn size(&self, digest: &Digest, least: Code) -> anyhow::Result<Option<u64>> {
+        self.find(digest, least)?.map(|(file, _)| Ok(file.metadata()?.len())).transpose()
     }
 
     /// A new file for the compiler to write.
-    pub fn draft(&self, digest: &Digest) -> anyhow::Result<Draft<'_>> {
+    pub fn draft(&self, digest: &Digest, code: Code) -> anyhow::Result<Draft<'_>> {
         // A name nobody else has: other hosts may share the directory, and in containers even our process number.
         let unique = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id());
         let name = format!("{}.{unique:016x}.draft", digest.0);
         let created = self.dir.open_with(&name, OpenOptions::new().write(true).create_new(true));
         let file = created.context("cannot create a file for compiled code; is the disk full?")?;
-        Ok(Draft { cache: self, name, digest: digest.clone(), file })
+        Ok(Draft { cache: self, name, digest: digest.clone(), code, file })
     }
 
     /// Forgets what cannot be used.
     pub fn remove(&self, digest: &Digest) -> anyhow::Result<()> {
-        match self.dir.remove_file(self.name(digest)) {
+        [Code::Fast, Code::Quick].into_iter().try_for_each(|code| self.remove_one(digest, code))
+    }
+
+    fn remove_one(&self, digest: &Digest, code: Code) -> anyhow::Result<()> {
+        match self.dir.remove_file(self.name(digest, code)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).context("cannot remove compiled code"),
             _ => Ok(()),
         }
     }
 
-    fn find(&self, digest: &Digest) -> anyhow::Result<Option<File>> {
-        match self.dir.open(self.name(digest)) {
-            Ok(file) => Ok(Some(file)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error).context("cannot open compiled code"),
+    fn find(&self, digest: &Digest, least: Code) -> anyhow::Result<Option<(File, Code)>> {
+        for code in [Code::Fast, Code::Quick].into_iter().filter(|code| *code >= least) {
+            match self.dir.open(self.name(digest, code)) {
+                Ok(file) => return Ok(Some((file, code))),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error).context("cannot open compiled code"),
+            }
         }
+        Ok(None)
     }
 
-    fn name(&self, digest: &Digest) -> String {
-        format!("{}-{}.cwasm", digest.0, self.engine)
+    fn name(&self, digest: &Digest, code: Code) -> String {
+        let quick = if code == Code::Quick { ".quick" } else { "" };
+        format!("{}-{}{quick}.cwasm", digest.0, self.engine)
     }
 }
 
@@ -139,8 +157,9 @@ impl Draft<'_> {
     /// Makes the file the one that [`Cache::map`] finds.
     pub fn keep(self) -> anyhow::Result<()> {
         self.file.sync_all().context("cannot write compiled code; is the disk full?")?;
-        self.cache.dir.rename(&self.name, &self.cache.dir, self.cache.name(&self.digest))?;
-        Ok(())
+        self.cache.dir.rename(&self.name, &self.cache.dir, self.cache.name(&self.digest, self.code))?;
+        // What was only there until this came. Whoever has mapped it keeps it.
+        if self.code == Code::Fast { self.cache.remove_one(&self.digest, Code::Quick) } else { Ok(()) }
     }
 }
 

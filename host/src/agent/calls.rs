@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use stockade_ledger::Charge;
@@ -15,6 +16,7 @@ use super::failure::{
 };
 use super::live::{Live, Recipe, Thread};
 use super::outcome::Scene;
+use super::probation::Troubled;
 use super::queue::{Closed, Need};
 use super::stats::Cost;
 use super::{Agent, Caller, Charged};
@@ -138,7 +140,7 @@ impl Agent {
         if let Some(resting) = self.quarantine.resting() {
             let figures = [u64::from(super::quarantine::FAILURES_MAX), u64::from(resting.failures), 0];
             let limit = self.limit(LimitName::Quarantine, Unit::Failures, figures).retry(resting.remaining);
-            self.stats.refused(LimitName::Quarantine);
+            self.home.stats.refused(LimitName::Quarantine);
             return Err(Failure::Refused(limit));
         }
         let loaded = self.loaded().await?;
@@ -147,21 +149,21 @@ impl Agent {
         let copies = spec.copies;
         let need = Need { reserve: reserve + GUEST_STACK_BYTES as u64, copies, goes_on };
         let came = Instant::now();
-        let passed = self.door.pass(self.line, need, spec.queue_wait).await;
-        self.stats.waited(came.elapsed());
+        let passed = self.home.means.door.pass(self.home.line, need, spec.queue_wait).await;
+        self.home.stats.waited(came.elapsed());
         let ticket = match passed {
             Ok(ticket) => ticket,
             Err(closed) => return Err(self.refused(self.scene().closed(&closed))),
         };
         let recipe = Recipe {
-            agent: &self.name,
+            agent: &self.home.name,
             spec: &spec,
             reserve,
-            growth: &self.growth,
-            large: &self.large,
-            relief: &self.relief,
+            growth: &self.home.growth,
+            large: &self.home.means.large,
+            relief: &self.home.means.relief,
             caller: by,
-            changes: &self.changes,
+            changes: &self.home.means.changes,
             thread,
         };
         Live::new(&recipe, loaded, ticket).map_err(|error| {
@@ -213,12 +215,12 @@ impl Agent {
             // Who asks may wait for a person: no longer than it must, it holds what it might have copied.
             let held = asked.requests.iter().map(|(key, it)| key.len() + length(it)).sum::<usize>() + state;
             let held = (held as u64 + QUESTIONS_BYTES).min(charge.bytes());
-            if charge.account().name() == self.asked.name() {
+            if charge.account().name() == self.home.means.asked.name() {
                 charge.shrink(charge.bytes() - held);
                 return Failure::Asks(Box::new(Charged { value: asked, charge }));
             }
             // Nor does it stay in the place that its agent has for the next call.
-            return match self.asked.charge(held) {
+            return match self.home.means.asked.charge(held) {
                 Ok(charge) => Failure::Asks(Box::new(Charged { value: asked, charge })),
                 Err(refusal) => self.refused(self.scene().closed(&Closed::HostFull(refusal))),
             };
@@ -236,10 +238,20 @@ impl Agent {
     ) -> Result<T, Failure> {
         match outcome {
             Ok(answer) => {
-                self.stats.ran(named(what), if answer.is_ok() { "ok" } else { "error" }, cost);
+                self.home.stats.ran(named(what), if answer.is_ok() { "ok" } else { "error" }, cost);
+                self.memory_peak.fetch_max(cost.memory_peak, Ordering::Relaxed);
                 self.quarantine.forgive();
+                self.probation.pass();
                 let Cost { memory_peak, cpu, wall } = cost;
-                tracing::debug!(agent = &*self.name, what, memory_peak, ?cpu, ?wall, error = answer.is_err(), "call");
+                tracing::debug!(
+                    agent = &*self.home.name,
+                    what,
+                    memory_peak,
+                    ?cpu,
+                    ?wall,
+                    error = answer.is_err(),
+                    "call"
+                );
                 answer.map_err(|error| Failure::Answered(trimmed(error)))
             }
             Err(error) => {
@@ -263,11 +275,11 @@ impl Agent {
             Failure::Stopped(limit) | Failure::Refused(limit) => limit.limit.as_str(),
             _ => "broken",
         };
-        self.stats.ran(named(what), outcome, cost);
+        self.home.stats.ran(named(what), outcome, cost);
         let Cost { memory_peak, cpu, wall } = cost;
         match &failure {
             Failure::Stopped(limit) => {
-                self.stats.stopped(limit.limit);
+                self.home.stats.stopped(limit.limit);
                 let Limit { agent, version, limit: name, cap, used, wanted, detail, .. } = limit;
                 tracing::warn!(
                     agent = &**agent,
@@ -286,13 +298,15 @@ impl Agent {
                     "call stopped"
                 );
                 if let Some(rest) = self.quarantine.blame(limit.limit, &by.principal) {
-                    tracing::warn!(agent = &*self.name, ?rest, "agent in quarantine: too many failures in a row");
+                    tracing::warn!(agent = &*self.home.name, ?rest, "agent in quarantine: too many failures in a row");
+                    let (agent, version) = (self.home.name.clone(), self.version());
+                    self.probation.fail(Troubled { agent, version, limit: limit.limit.as_str() });
                 }
             }
-            Failure::Refused(limit) => self.stats.refused(limit.limit),
+            Failure::Refused(limit) => self.home.stats.refused(limit.limit),
             Failure::Broken { reason, .. } => {
-                self.stats.broken();
-                tracing::warn!(agent = &*self.name, what, reason, trace = bounded(error), "contract broken");
+                self.home.stats.broken();
+                tracing::warn!(agent = &*self.home.name, what, reason, trace = bounded(error), "contract broken");
             }
             Failure::Answered(_) | Failure::Asks(_) => unreachable!("an answer is not an error of the engine"),
         }
@@ -302,15 +316,15 @@ impl Agent {
     /// The agent broke the contract in what it answered, not by a trap.
     pub(super) fn broke(&self, reason: impl Into<String>) -> Failure {
         let reason = reason.into();
-        self.stats.broken();
-        tracing::warn!(agent = &*self.name, reason, "contract broken");
+        self.home.stats.broken();
+        tracing::warn!(agent = &*self.home.name, reason, "contract broken");
         self.scene().broken(reason)
     }
 
     pub(super) fn refused(&self, failure: Failure) -> Failure {
         if let Failure::Refused(limit) = &failure {
-            self.stats.refused(limit.limit);
-            tracing::debug!(agent = &*self.name, limit = ?limit.limit, "call refused");
+            self.home.stats.refused(limit.limit);
+            tracing::debug!(agent = &*self.home.name, limit = ?limit.limit, "call refused");
         }
         failure
     }

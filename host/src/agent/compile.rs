@@ -14,9 +14,9 @@ use anyhow::Context as _;
 use stockade_ledger::{Account, Charge, Refusal, RefusalKind};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
-use super::cache::{Cache, Digest};
+use super::cache::{Cache, Code, Digest};
 use crate::manifest::CompileLimits;
 use crate::memory::{Accounts, Children};
 
@@ -44,6 +44,8 @@ pub(super) struct Compiler {
     /// Where the child is counted.
     children: Children,
     one_at_a_time: Semaphore,
+    /// How many want to be compiled whom somebody waits for.
+    urgent: watch::Sender<usize>,
 }
 
 /// Why there is no compiled code.
@@ -71,27 +73,49 @@ pub(super) enum CompileError {
 impl Compiler {
     pub fn new(program: PathBuf, limits: CompileLimits, accounts: &Accounts) -> Self {
         let (account, children) = (accounts.compile.clone(), accounts.children.clone());
-        Self { program, limits, account, children, one_at_a_time: Semaphore::new(1) }
+        Self { program, limits, account, children, one_at_a_time: Semaphore::new(1), urgent: watch::Sender::new(0) }
     }
 
-    /// Compiles the component in `file`, whose bytes have this digest, into `cache`. Waits for its turn; dropping the
-    /// future kills the child.
-    pub async fn compile(&self, cache: &Cache, digest: &Digest, file: &File) -> Result<(), CompileError> {
+    /// Compiles the component in `file`, whose bytes have this digest, into `cache`, so that it is at least this good: for
+    /// somebody who waits for it. Waits for its turn; dropping the future kills the child.
+    pub async fn compile(&self, cache: &Cache, digest: &Digest, file: &File, code: Code) -> Result<(), CompileError> {
+        let _urgent = Urgent::new(&self.urgent);
+        self.in_turn(cache, digest, file, code).await
+    }
+
+    /// The same for nobody who waits: steps back whenever somebody does, and begins anew after that.
+    pub async fn compile_idly(&self, cache: &Cache, digest: &Digest, file: &File) -> Result<(), CompileError> {
+        let (mut calm, mut hurry) = (self.urgent.subscribe(), self.urgent.subscribe());
+        loop {
+            calm.wait_for(|urgent| *urgent == 0).await.context("the host is stopping")?;
+            tokio::select! {
+                biased;
+                compiled = self.in_turn(cache, digest, file, Code::Fast) => return compiled,
+                _ = hurry.wait_for(|urgent| *urgent > 0) => {}
+            }
+        }
+    }
+
+    async fn in_turn(&self, cache: &Cache, digest: &Digest, file: &File, code: Code) -> Result<(), CompileError> {
         let _turn = self.one_at_a_time.acquire().await.context("the host is stopping")?;
         // Another agent of the same component may have been here before.
-        if cache.size(digest)?.is_some() {
+        if cache.size(digest, code)?.is_some() {
             return Ok(());
         }
         let bytes = file.metadata().context("cannot look at the component")?.len();
         let memory = self.reserve(bytes)?;
         let started = std::time::Instant::now();
-        let outcome = match self.attempt(cache, digest, file, &memory, "speed").await {
+        let attempt = |optimise| self.attempt(cache, (digest, code), file, &memory, optimise);
+        let outcome = match code {
+            Code::Quick => attempt("none").await,
             // What takes for ever to optimise may well be quick to translate; it will only run slower.
-            Err(CompileError::Cpu(_)) => self.attempt(cache, digest, file, &memory, "none").await,
-            other => other,
+            Code::Fast => match attempt("speed").await {
+                Err(CompileError::Cpu(_)) => attempt("none").await,
+                other => other,
+            },
         };
         let seconds = started.elapsed().as_secs_f64();
-        tracing::info!(digest = &digest.0[..12], bytes, seconds, ok = outcome.is_ok(), "compiled");
+        tracing::info!(digest = &digest.0[..12], bytes, ?code, seconds, ok = outcome.is_ok(), "compiled");
         outcome
     }
 
@@ -115,12 +139,12 @@ impl Compiler {
     async fn attempt(
         &self,
         cache: &Cache,
-        digest: &Digest,
+        (digest, code): (&Digest, Code),
         file: &File,
         memory: &Charge,
         optimise: &str,
     ) -> Result<(), CompileError> {
-        let draft = cache.draft(digest)?;
+        let draft = cache.draft(digest, code)?;
         let mut input = file.try_clone().context("cannot hand the component to the compiler")?;
         input.rewind().context("cannot rewind the component")?;
         let output = draft.file.try_clone().context("cannot hand a file to the compiler")?.into_std();
@@ -167,6 +191,22 @@ impl Compiler {
             _ if complaint.is_empty() => CompileError::Invalid(format!("the compiler ended with {status}")),
             _ => CompileError::Invalid(complaint),
         }
+    }
+}
+
+/// One whom somebody waits for, until it is dropped.
+struct Urgent<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Urgent<'a> {
+    fn new(count: &'a watch::Sender<usize>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Self(count)
+    }
+}
+
+impl Drop for Urgent<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
     }
 }
 

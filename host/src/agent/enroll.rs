@@ -18,16 +18,16 @@ impl Agent {
         if news.is_empty() {
             return;
         }
-        if let Err(error) = self.document.write(vec![(self.name.clone(), news)]).await {
+        if let Err(error) = self.home.means.document.write(vec![(self.home.name.clone(), news)]).await {
             tracing::error!(agent = self.name(), %error, "its entry in the registry's document is not up to date");
         }
     }
 
     /// What its entry lacks.
     fn news(&self) -> Vec<(&'static str, Value)> {
-        let record = self.document.record(&self.name);
+        let record = self.home.means.document.record(&self.home.name);
         let now: Value = now_ms().into();
-        let mut fields = vec![("name", Value::from(&*self.name))];
+        let mut fields = vec![("name", Value::from(&*self.home.name))];
         if record.is_none() {
             fields.push(("created", now.clone()));
         }
@@ -49,15 +49,15 @@ impl Agent {
 impl Agents {
     /// As [`Agent::enroll`], for many at once.
     pub(super) async fn enroll_all(&self, agents: impl Iterator<Item = &Arc<Agent>>) {
-        let news = agents.map(|agent| (agent.name.clone(), agent.news())).filter(|(_, news)| !news.is_empty());
-        if let Err(error) = self.0.document.write(news.collect()).await {
+        let news = agents.map(|agent| (agent.home.name.clone(), agent.news())).filter(|(_, news)| !news.is_empty());
+        if let Err(error) = self.0.means.document.write(news.collect()).await {
             tracing::error!(%error, "entries in the registry's document are not up to date");
         }
     }
 
     /// Disables the entries of agents that the manifest has no more.
     pub(super) async fn disable_missing(&self) {
-        let records = self.0.document.records();
+        let records = self.0.means.document.records();
         let missing = records.into_iter().filter(|(name, record)| self.get(name).is_none() && record.is_enabled());
         let disabled: Vec<_> = missing.map(|(name, _)| (name, vec![("enabled", false.into())])).collect();
         for (name, _) in disabled.iter().take(NAMED_MAX) {
@@ -66,14 +66,14 @@ impl Agents {
         if disabled.len() > NAMED_MAX {
             tracing::warn!(agents = disabled.len(), "so many entries in all are disabled");
         }
-        if let Err(error) = self.0.document.write(disabled).await {
+        if let Err(error) = self.0.means.document.write(disabled).await {
             tracing::error!(%error, "entries of agents that the manifest has no more cannot be disabled");
         }
     }
 }
 
 /// What an agent says of itself, as far as an entry has room for it.
-fn own_words(offer: &Offer) -> Vec<(&'static str, Value)> {
+pub(super) fn own_words(offer: &Offer) -> Vec<(&'static str, Value)> {
     let said = [("title", &offer.description.title), ("description", &offer.description.description)];
     let fits = |(field, text): &(&'static str, &String)| {
         let field = crate::registry::schema::FIELDS.iter().find(|each| each.name == *field);

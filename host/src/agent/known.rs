@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Offer;
 use super::contract::{Changes, Description, Icon, Theme};
-use crate::manifest::{AgentName, AgentSpec};
+use super::release::Release;
+use crate::manifest::AgentSpec;
 
 /// Name of the directory below the host's data.
 const DIRECTORY: &str = "known";
@@ -89,17 +90,18 @@ const CHANGES: [Changes; 4] = [Changes::TOOLS, Changes::PROMPTS, Changes::RESOUR
 
 impl Subject {
     /// As it is now; none for a file that cannot be looked at, or that changed too short ago to be told from the next.
-    pub fn of(spec: &AgentSpec, now: SystemTime) -> Option<Self> {
-        let file = std::fs::metadata(&spec.component).ok()?;
+    pub fn of(release: &Release, spec: &AgentSpec, now: SystemTime) -> Option<Self> {
+        let component = &release.component;
+        let file = std::fs::metadata(component).ok()?;
         let changed = (file.ctime(), file.ctime_nsec());
         let since = UNIX_EPOCH + Duration::new(u64::try_from(changed.0).ok()?, u32::try_from(changed.1).ok()?);
-        // A clock that was set back says nothing about age either.
-        if !now.duration_since(since).is_ok_and(|age| age >= SETTLED) {
+        // What lies there under its digest never changes. A clock that was set back says nothing about age either.
+        if release.digest.is_none() && !now.duration_since(since).is_ok_and(|age| age >= SETTLED) {
             return None;
         }
         Some(Self {
             host: env!("CARGO_PKG_VERSION").to_owned(),
-            component: spec.component.clone(),
+            component: component.clone(),
             grants: format!("{:?}", spec.dirs),
             device: file.dev(),
             inode: file.ino(),
@@ -125,29 +127,30 @@ impl Known {
         }
     }
 
-    /// What is known of an agent, if that is still so.
-    pub fn recall(&self, agent: &AgentName, spec: &AgentSpec, now: SystemTime) -> Option<Offer> {
+    /// What is known of a release, if that is still so.
+    pub fn recall(&self, release: &Release, spec: &AgentSpec, now: SystemTime) -> Option<Offer> {
         let mut text = Vec::new();
-        self.0.open(file_name(agent)).ok()?.take(FACTS_BYTES_MAX).read_to_end(&mut text).ok()?;
+        self.0.open(file_name(release)).ok()?.take(FACTS_BYTES_MAX).read_to_end(&mut text).ok()?;
         // What was cut short by a crash is as good as never written.
         let facts: Facts = serde_json::from_slice(&text).ok()?;
-        let holds = facts.initial_memory <= spec.memory && Some(&facts.subject) == Subject::of(spec, now).as_ref();
-        holds.then(|| facts.into_offer())
+        let subject = Subject::of(release, spec, now);
+        let holds = facts.initial_memory <= spec.memory && Some(&facts.subject) == subject.as_ref();
+        holds.then(|| facts.into_offer(release))
     }
 
-    /// Notes what was found out about an agent.
-    pub fn note(&self, agent: &AgentName, subject: Subject, offer: &Offer, initial_memory: u64) {
-        if let Err(error) = self.write(agent, &Facts::new(subject, offer, initial_memory)) {
-            tracing::warn!(agent = agent.as_str(), %error, "the next start has to load it again");
+    /// Notes what was found out about a release.
+    pub fn note(&self, release: &Release, subject: Subject, offer: &Offer, initial_memory: u64) {
+        if let Err(error) = self.write(release, &Facts::new(subject, offer, initial_memory)) {
+            tracing::warn!(agent = &*release.key, %error, "the next start has to load it again");
         }
     }
 
-    fn write(&self, agent: &AgentName, facts: &Facts) -> io::Result<()> {
+    fn write(&self, release: &Release, facts: &Facts) -> io::Result<()> {
         let text = serde_json::to_vec(facts)?;
         if text.len() as u64 >= FACTS_BYTES_MAX {
             return Ok(());
         }
-        let (name, draft) = (file_name(agent), format!("{}.draft", agent.as_str()));
+        let (name, draft) = (file_name(release), format!("{}.draft", release.key));
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(FILE_MODE);
         self.0.open_with(&draft, &options)?.write_all(&text)?;
@@ -155,8 +158,8 @@ impl Known {
     }
 }
 
-fn file_name(agent: &AgentName) -> String {
-    format!("{}.json", agent.as_str())
+fn file_name(release: &Release) -> String {
+    format!("{}.json", release.key)
 }
 
 impl Facts {
@@ -183,7 +186,7 @@ impl Facts {
         Self { subject, initial_memory, digest, resources, tools, prompts, completion, said }
     }
 
-    fn into_offer(self) -> Offer {
+    fn into_offer(self, release: &Release) -> Offer {
         let Self { said, digest, resources, tools, prompts, completion, .. } = self;
         let icon = |icon: SaidIcon| Icon {
             src: icon.src,
@@ -202,7 +205,7 @@ impl Facts {
             changes: announced.fold(Changes::empty(), |all, (flag, _)| all | *flag),
             poll_ms: said.poll_ms,
         };
-        let version = description.version.as_str().into();
+        let version = release.version_of(&description);
         Offer { description, version, digest, resources, tools, prompts, completion }
     }
 }

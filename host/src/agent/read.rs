@@ -270,7 +270,11 @@ impl Reading {
     /// stalled, or where room is scarce, nothing is made ahead: it would often be made in vain.
     fn room_ahead(&self) -> Option<Charge> {
         let is_there = self.live.is_some() && self.since < RECYCLE_BYTES;
-        if is_there && self.chunk_bytes >= CHUNK_BYTES { self.agent.replies.charge(self.room()).ok() } else { None }
+        if is_there && self.chunk_bytes >= CHUNK_BYTES {
+            self.agent.home.means.replies.charge(self.room()).ok()
+        } else {
+            None
+        }
     }
 
     /// One chunk from where the read is, and what time it took the guest.
@@ -315,7 +319,7 @@ impl Reading {
         loop {
             let goes_on = !matches!(self.at, Position::Start | Position::Offset(_));
             let live = self.agent.enter_to(&self.by, self.thread(), goes_on).await?;
-            let refusal = match self.agent.replies.charge(self.room()) {
+            let refusal = match self.agent.home.means.replies.charge(self.room()) {
                 Ok(room) => return Ok((live, room)),
                 Err(refusal) => refusal,
             };
@@ -342,7 +346,7 @@ impl Reading {
     /// cursor.
     async fn wait_for_room(&mut self, patience: Instant) -> Result<Charge, Failure> {
         loop {
-            let refusal = match self.agent.replies.charge(self.room()) {
+            let refusal = match self.agent.home.means.replies.charge(self.room()) {
                 Ok(room) => return Ok(room),
                 Err(refusal) => refusal,
             };

@@ -1,44 +1,35 @@
 //! All agents of the host: made from the registry's entries, loaded one after the other, found by name.
 
 use std::collections::{BTreeMap, HashMap};
-use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, SystemTime};
 
 use sha2::{Digest as _, Sha256};
-use stockade_ledger::Spec;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::changes::{Changes, Kinds};
+use super::changes::Changes;
 use super::engine::{GUEST_STACK_BYTES, Lateness, MEMORY_RESERVATION_BYTES, Pool};
-use super::known::{Known, Subject};
+use super::home::{Home, Means};
+use super::known::Known;
 use super::large::Large;
-use super::quarantine::Quarantine;
-use super::queue::{Door, LineId, Need, Terms as LineTerms, own_places};
-use super::shelf::{LoadError, Loaded, Shelf};
-use super::stats::{Classes, Stats};
-use super::{Agent, Caller, Failure, Offer, Standing};
+use super::probation::Troubled;
+use super::queue::{Door, Need, Terms as LineTerms, own_places};
+use super::release::{Release, Version};
+use super::shelf::Shelf;
+use super::stats::Classes;
+use super::versions::{Published, Versions};
+use super::{Agent, Offer, Standing};
 use crate::manifest::{AgentName, AgentSpec, CompileLimits, Manifest, RESERVE_BYTES_DEFAULT};
 use crate::memory::{Accounts, Ease, percent, share};
-use crate::registry::{Handle, Registry, uri};
+use crate::registry::{Handle, Registry};
 
 /// Instances the pool holds at most, whatever the caps would allow: each takes 4 GiB of address space.
 const INSTANCES_MAX: u64 = 1000;
 
-/// Time for an agent to describe itself and to list its names.
-const TRIAL_MAX: Duration = Duration::from_secs(30);
-
-/// How often a start tries to load an agent for which there is no memory now, and the pause between two tries.
-const LOAD_TRIES: u32 = 30;
-const LOAD_PAUSE: Duration = Duration::from_secs(1);
-
 /// Agents that are loaded at once at a start: each holds its component meanwhile.
 const LOADING_MAX: usize = 64;
-
-/// MCP revision that a guest is told of when the host itself calls.
-pub(super) const OWN_REVISION: &str = "2026-07-28";
 
 /// What all agents share.
 #[derive(Debug, Clone)]
@@ -54,6 +45,18 @@ pub struct Terms<'a> {
     pub principals: usize,
     /// Where agents have their entries.
     pub document: Handle,
+    pub published: Offered,
+    /// Who hears of new versions that fail.
+    pub troubles: mpsc::Sender<Troubled>,
+}
+
+/// What publishers have brought.
+#[derive(Debug, Clone)]
+pub struct Offered {
+    /// The caps of agents that the manifest does not have.
+    pub spec: AgentSpec,
+    /// In the order of their names.
+    pub agents: Vec<Published>,
 }
 
 /// All agents, by name. A cheap handle.
@@ -61,16 +64,23 @@ pub struct Terms<'a> {
 pub struct Agents(pub(super) Arc<Inner>);
 
 pub(super) struct Inner {
-    pub(super) document: Handle,
-    by_name: BTreeMap<AgentName, Arc<Agent>>,
-    changes: Changes,
+    pub(super) means: Means,
+    /// The version of each agent that is served under its bare name.
+    roll: RwLock<Roll>,
+    /// Those that were published.
+    pub(super) versions: Versions,
+    /// The caps of agents that the manifest does not have.
+    pub(super) published: AgentSpec,
+    /// Who hears of new versions that fail.
+    pub(super) troubles: mpsc::Sender<Troubled>,
     lateness: Lateness,
     slots: u64,
-    shelf: Arc<Shelf>,
-    /// What earlier starts found out.
-    known: Arc<Known>,
     settled: AtomicBool,
 }
+
+/// Agents in the order of their names, as they were at one moment. A cheap handle.
+#[derive(Clone)]
+pub struct Roll(Arc<[Arc<Agent>]>);
 
 /// An agent, and what an earlier start found.
 type Recalled = (Arc<Agent>, Arc<Offer>);
@@ -82,55 +92,44 @@ impl Agents {
     ///
     /// When the pool's address space cannot be had, or the data directory cannot be written.
     pub fn new(registry: &Registry, accounts: &Accounts, terms: Terms<'_>) -> anyhow::Result<Self> {
-        let Terms { guests_ceiling, compile: limits, data, program, principals, document } = terms;
-        let pool = pool(registry, guests_ceiling);
+        let Terms { guests_ceiling, compile: limits, data, program, principals, document, published, troubles } = terms;
+        let Offered { spec, agents: offered } = published;
+        let pool = pool(registry, &spec, guests_ceiling);
         let shelf = Arc::new(Shelf::new(pool, data, limits, program, accounts)?);
         let large = Large::default();
         register(accounts, &shelf, &large);
-        let terms: Vec<LineTerms> = registry.entries().map(|entry| terms_of(&entry.spec)).collect();
+        let (versions, entries) = (Versions::new(&offered), entries(registry, &offered, &spec));
+        let terms: Vec<LineTerms> = entries.values().map(terms_of).collect();
         let (door, lines) = Door::new(accounts, pool.instances, &terms);
-        let (growth, asked) = (door.shared(), door.shared_copies());
-        let changes = Changes::default();
-        let known = Arc::new(Known::open(data)?);
-        let agent = |(entry, line): (&Arc<crate::registry::Entry>, LineId)| {
-            // Nobody takes more than half of what guests may have beyond the reserves.
-            let own = Spec { name: entry.name.as_str().into(), ceiling: guests_ceiling / 2, floor: 0 };
-            let name: Arc<str> = entry.name.as_str().into();
-            let agent = Agent {
-                name,
-                standing: RwLock::new(Standing::Loading),
-                loading: tokio::sync::Mutex::new(()),
-                shelf: shelf.clone(),
-                door: door.clone(),
-                line,
-                growth: growth.child(own),
-                asked: asked.clone(),
-                large: large.clone(),
-                relief: accounts.relief.clone(),
-                replies: accounts.replies.clone(),
-                changes: changes.clone(),
-                quarantine: Quarantine::new(principals),
-                stats: Stats::default(),
-                document: document.clone(),
-                known: known.clone(),
-                spec: RwLock::new(Arc::new(entry.spec.clone())),
-                enabled: AtomicBool::new(true),
-                entry: entry.clone(),
-            };
-            (entry.name.clone(), Arc::new(agent))
-        };
-        let by_name = registry.entries().zip(lines).map(agent).collect();
         let (lateness, slots) = (shelf.lateness.clone(), pool.slots());
-        Ok(Self(Arc::new(Inner {
-            document,
-            by_name,
-            changes,
-            lateness,
-            slots,
+        let means = Means {
             shelf,
-            known,
-            settled: AtomicBool::new(false),
-        })))
+            growth: door.shared(),
+            // Nobody takes more than half of what guests may have beyond the reserves.
+            growth_max: guests_ceiling / 2,
+            asked: door.shared_copies(),
+            door,
+            large,
+            relief: accounts.relief.clone(),
+            replies: accounts.replies.clone(),
+            changes: Changes::default(),
+            document,
+            known: Arc::new(Known::open(data)?),
+            principals,
+        };
+        let live: HashMap<&AgentName, Option<&Version>> =
+            offered.iter().map(|agent| (&agent.name, agent.live())).collect();
+        let agents = entries.into_iter().zip(lines).map(|((name, spec), line)| {
+            let release = Release::of_file(&name, &spec).or_else(|| {
+                let version = live.get(&name).copied().flatten()?;
+                Some(Release::published(name.as_str(), version))
+            });
+            let fixed = registry.has(&name);
+            Agent::new(Home::new(&means, &name, (spec, fixed), line), release)
+        });
+        let roll = RwLock::new(Roll(agents.collect()));
+        let settled = AtomicBool::new(false);
+        Ok(Self(Arc::new(Inner { means, roll, versions, published: spec, troubles, lateness, slots, settled })))
     }
 
     /// Makes all agents ready: those that are as an earlier start found them at once, without loading them; the others are
@@ -143,7 +142,10 @@ impl Agents {
             while loading.len() < LOADING_MAX
                 && let Some(agent) = new.next()
             {
-                loading.spawn(agent.settle());
+                loading.spawn(async move {
+                    agent.settle().await;
+                    agent.enroll().await;
+                });
             }
             match loading.join_next().await {
                 Some(Ok(())) => {}
@@ -160,7 +162,7 @@ impl Agents {
         let agents = self.clone();
         // It reads a file of each.
         let looked = tokio::task::spawn_blocking(move || agents.look_up()).await;
-        let (known, new) = looked.unwrap_or_else(|_| (Vec::new(), self.all().cloned().collect()));
+        let (known, new) = looked.unwrap_or_else(|_| (Vec::new(), self.all().collect()));
         if !known.is_empty() {
             tracing::info!(agents = known.len(), "as an earlier start found them: each is loaded when it is called");
         }
@@ -176,8 +178,7 @@ impl Agents {
         let (mut known, mut new) = (Vec::new(), Vec::new());
         let mut shared: HashMap<[u8; 32], Arc<Offer>> = HashMap::new();
         for agent in self.all() {
-            let recalled = self.0.known.recall(&agent.entry.name, &agent.entry.spec, SystemTime::now());
-            match recalled.filter(|offer| self.0.shelf.is_compiled(&offer.digest)) {
+            match agent.recall() {
                 Some(offer) => {
                     let said = Sha256::digest(format!("{offer:?}")).into();
                     let offer = shared.entry(said).or_insert_with(|| Arc::new(offer)).clone();
@@ -194,13 +195,17 @@ impl Agents {
         self.0.settled.load(Ordering::Acquire)
     }
 
-    pub fn get(&self, name: &str) -> Option<&Arc<Agent>> {
-        self.0.by_name.get(name)
+    /// The agent that is served at an address: a name, or `name@version`, `name@alias`.
+    pub fn get(&self, address: &str) -> Option<Arc<Agent>> {
+        match address.split_once('@') {
+            None => self.roll().find(address).cloned(),
+            Some((name, wanted)) => self.version(name, wanted),
+        }
     }
 
     /// Who hears of changes.
     pub fn changes(&self) -> &Changes {
-        &self.0.changes
+        &self.0.means.changes
     }
 
     /// Address space that the slots of all instances may have mapped for writing, once each has been used, in bytes.
@@ -210,7 +215,7 @@ impl Agents {
 
     /// Bytes that free slots of the pool hold now.
     pub fn kept_by_pool(&self) -> u64 {
-        self.0.shelf.kept_by_pool()
+        self.0.means.shelf.kept_by_pool()
     }
 
     /// How late running guests were interrupted, in the classes of [`LATENESS`](super::LATENESS).
@@ -220,118 +225,73 @@ impl Agents {
 
     /// Where agents have their entries.
     pub fn document(&self) -> &Handle {
-        &self.0.document
+        &self.0.means.document
     }
 
     /// In the order of their names, from this one on.
-    pub fn from<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Arc<Agent>> + use<'a> {
-        self.0.by_name.range::<str, _>((Bound::Included(name), Bound::Unbounded)).map(|(_, agent)| agent)
+    pub fn from(&self, name: &str) -> impl Iterator<Item = Arc<Agent>> + use<> {
+        let roll = self.roll();
+        let begin = roll.0.partition_point(|agent| agent.name() < name);
+        (begin..roll.0.len()).map(move |place| roll.0[place].clone())
     }
 
     /// In the order of their names.
-    pub fn all(&self) -> impl Iterator<Item = &Arc<Agent>> {
-        self.0.by_name.values()
+    pub fn all(&self) -> impl Iterator<Item = Arc<Agent>> + use<> {
+        self.from("")
+    }
+
+    /// All that are served under their bare names now.
+    pub fn roll(&self) -> Roll {
+        self.0.roll.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Serves this one under its bare name, instead of what was.
+    pub(super) fn enlist(&self, agent: Arc<Agent>) {
+        let mut roll = self.0.roll.write().unwrap_or_else(PoisonError::into_inner);
+        let mut agents = roll.0.to_vec();
+        match roll.place(agent.name()) {
+            Ok(place) => agents[place] = agent,
+            Err(place) => agents.insert(place, agent),
+        }
+        *roll = Roll(agents.into());
+    }
+
+    /// Serves nothing under this name any more.
+    pub(super) fn strike(&self, name: &str) {
+        let mut roll = self.0.roll.write().unwrap_or_else(PoisonError::into_inner);
+        let agents = roll.0.iter().filter(|agent| agent.name() != name).cloned();
+        *roll = Roll(agents.collect());
     }
 }
 
-impl Agent {
-    /// Loads the agent, and remembers what came of it.
-    async fn settle(self: Arc<Self>) {
-        let on_trial = self.clone();
-        // A task of its own, so that even a panic is this agent's alone.
-        let admitted = match tokio::spawn(async move { on_trial.admit().await }).await {
-            Ok(admitted) => admitted,
-            Err(error) => Err(format!("the host failed while loading it: {error}")),
-        };
-        let standing = match admitted {
-            Ok(offer) => {
-                let (version, digest) = (&*offer.version, &offer.digest[..12]);
-                tracing::info!(agent = self.name(), version, digest, "agent loaded");
-                Standing::Ready(Arc::new(offer))
-            }
-            Err(reason) => {
-                tracing::error!(agent = self.name(), reason, "agent refused");
-                Standing::Refused(reason.into())
-            }
-        };
-        self.stand(standing);
-        self.enroll().await;
+impl Roll {
+    /// The agent of this name.
+    pub fn find(&self, name: &str) -> Option<&Arc<Agent>> {
+        self.place(name).ok().map(|place| &self.0[place])
     }
 
-    fn stand(&self, standing: Standing) {
-        // Nobody calls it before what the document says of it is in force.
-        self.take_terms(self.document.record(&self.name).as_deref());
-        *self.standing.write().unwrap_or_else(PoisonError::into_inner) = standing;
-        self.changes.lists_changed(&self.name, Kinds::ALL);
-        self.changes.of_host(&uri(&self.name), false);
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Agent>> {
+        self.0.iter()
     }
 
-    /// Loads the component, and waits a while for memory where that is all it lacks.
-    async fn fetch_patiently(&self) -> Result<Arc<Loaded>, LoadError> {
-        let mut tries = 0;
-        loop {
-            let fetched = self.shelf.fetch(&self.entry.name, &self.entry.spec.component, None).await;
-            tries += 1;
-            match fetched {
-                Err(error) if error.full_now().is_some() && tries < LOAD_TRIES => {
-                    tracing::info!(agent = self.name(), reason = format!("{error:#}"), "waiting for memory to load it");
-                    tokio::time::sleep(LOAD_PAUSE).await;
-                }
-                fetched => return fetched,
-            }
-        }
-    }
-
-    /// Loads the component and puts it on trial.
-    async fn admit(&self) -> Result<Offer, String> {
-        let before = Subject::of(&self.entry.spec, SystemTime::now());
-        let loaded = self.fetch_patiently().await.map_err(|error| format!("{error:#}"))?;
-        let (initial, cap) = (loaded.initial_memory, self.entry.spec.memory);
-        if initial > cap {
-            return Err(format!("it needs {initial} bytes of memory to start; its cap `memory` is {cap}"));
-        }
-        let by = Arc::new(Caller::new("host".into(), OWN_REVISION));
-        let trial = async {
-            let description = self.describe(&by).await?;
-            self.check_names(&by).await?;
-            Ok(description)
-        };
-        let description = match tokio::time::timeout(TRIAL_MAX, trial).await {
-            Ok(outcome) => outcome.map_err(|failure| trial_failed(&failure))?,
-            Err(_) => return Err(format!("its description and lists took more than {} s", TRIAL_MAX.as_secs())),
-        };
-        let offer = Offer {
-            version: (&*description.version).into(),
-            description,
-            digest: loaded.digest.0.clone(),
-            resources: loaded.resources.is_some(),
-            tools: loaded.tools.is_some(),
-            prompts: loaded.prompts.is_some(),
-            completion: loaded.completion.is_some(),
-        };
-        // What was exchanged meanwhile is not what was looked at.
-        if let Some(subject) =
-            before.filter(|before| Subject::of(&self.entry.spec, SystemTime::now()).as_ref() == Some(before))
-        {
-            self.known.note(&self.entry.name, subject, &offer, initial);
-        }
-        Ok(offer)
+    fn place(&self, name: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|agent| agent.name().cmp(name))
     }
 }
 
-fn trial_failed(failure: &Failure) -> String {
-    match failure {
-        Failure::Broken { reason, .. } => reason.clone(),
-        other => format!("its first call failed: {other}"),
-    }
+/// The agents of the manifest, and those that were published under other names.
+fn entries(registry: &Registry, offered: &[Published], published: &AgentSpec) -> BTreeMap<AgentName, AgentSpec> {
+    let offered = offered.iter().map(|agent| (agent.name.clone(), published.clone()));
+    let of_manifest = registry.entries().map(|entry| (entry.name.clone(), entry.spec.clone()));
+    offered.chain(of_manifest).collect()
 }
 
 /// Loads every agent as a start would, and compiles what was never compiled, without serving anything. Answers for each
 /// agent by name.
-pub async fn precompile(agents: &Agents) -> Vec<(AgentName, Result<(), String>)> {
+pub async fn precompile(agents: &Agents) -> Vec<(Arc<str>, Result<(), String>)> {
     let mut outcomes = Vec::new();
-    for (name, agent) in &agents.0.by_name {
-        outcomes.push((name.clone(), agent.admit().await.map(drop)));
+    for agent in agents.all().filter(|agent| agent.release.is_some()) {
+        outcomes.push((agent.home.name.clone(), agent.admit(None).await.map(drop).map_err(|unfit| unfit.to_string())));
     }
     outcomes
 }
@@ -351,7 +311,7 @@ pub fn without_own_place(manifest: &Manifest) -> Vec<AgentName> {
     let (guests, copies) = (share(manifest.memory, percent::GUESTS), share(manifest.memory, percent::COPIES));
     let terms: Vec<LineTerms> = registry.entries().map(|entry| terms_of(&entry.spec)).collect();
     let all = Need { reserve: guests, copies, goes_on: false };
-    let owned = own_places(&terms, all, pool(registry, guests).instances);
+    let owned = own_places(&terms, all, pool(registry, &manifest.published, guests).instances);
     registry.entries().zip(owned).filter(|(_, owned)| !owned).map(|(entry, _)| entry.name.clone()).collect()
 }
 
@@ -361,24 +321,21 @@ pub fn first_bytes(spec: &AgentSpec) -> u64 {
     reserve + copies
 }
 
-fn terms_of(spec: &AgentSpec) -> LineTerms {
+pub(super) fn terms_of(spec: &AgentSpec) -> LineTerms {
     let reserve = spec.reserve.unwrap_or(RESERVE_BYTES_DEFAULT).min(spec.memory);
     // Its stack is memory, too.
     let first = Need { reserve: reserve + GUEST_STACK_BYTES as u64, copies: spec.copies, goes_on: false };
     LineTerms { concurrency: spec.concurrency, waiting_max: spec.queue, weight: spec.weight, first }
 }
 
-/// Room for as many instances as the caps let run at once, and memories as large as the largest cap.
-fn pool(registry: &Registry, guests_ceiling: u64) -> Pool {
-    let specs = || registry.entries().map(|entry| &entry.spec);
-    let concurrency: u64 = specs().map(|spec| u64::from(spec.concurrency)).sum();
+/// Room for as many instances as memory suffices for, and memories as large as the largest cap: agents may be published at any
+/// time.
+fn pool(registry: &Registry, published: &AgentSpec, guests_ceiling: u64) -> Pool {
+    let specs = || registry.entries().map(|entry| &entry.spec).chain([published]);
     let reserve = specs().map(|spec| spec.reserve.unwrap_or(RESERVE_BYTES_DEFAULT).max(1)).min().unwrap_or(1);
-    let instances = INSTANCES_MAX.min(concurrency).min(guests_ceiling / (reserve + GUEST_STACK_BYTES as u64)).max(1);
+    let instances = INSTANCES_MAX.min(guests_ceiling / (reserve + GUEST_STACK_BYTES as u64)).max(1);
     let memory_bytes_max = specs().map(|spec| spec.memory).max().unwrap_or(RESERVE_BYTES_DEFAULT);
     // A cap may be larger, since it counts all memories; a single one cannot.
     let memory_bytes_max = memory_bytes_max.min(MEMORY_RESERVATION_BYTES);
     Pool { instances: u32::try_from(instances).expect("at most INSTANCES_MAX"), memory_bytes_max }
 }
-
-#[cfg(test)]
-mod tests;

@@ -4,31 +4,37 @@
 //! `compile.loaded` components that nobody uses. The least recently used leaves first; one in use stays until its last call
 //! has ended.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use stockade_ledger::{Account, Charge, RefusalKind};
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre, Linker};
 
-use super::cache::{Cache, Digest};
+use super::cache::{Cache, Code, Digest};
 use super::clock::Lanes;
 use super::compile::{CompileError, Compiler};
 use super::contract::exports::stockade::agent::{completion, describe, prompts, resources, tools};
 use super::contract::stockade::agent::{host, types};
 use super::engine::{self, GUEST_STACK_BYTES, Lateness, Pool};
 use super::fit::{self, Misfit};
+use super::release::Release;
 use super::state::State;
-use crate::manifest::{AgentName, CompileLimits};
+use crate::manifest::CompileLimits;
 use crate::memory::Accounts;
 
 /// What a loaded component is charged: a fixed part, and this share of its file. The rest of the file is clean mapped
 /// pages, which the kernel takes back when it needs them. Measured: 45 KiB of 183, 1.9 MiB of 34.
 const CODE_BASE_BYTES: u64 = 64 << 10;
 const CODE_SHARE: u64 = 8;
+
+/// How often it is tried to make better code while there is no memory for it, and the pause between two tries.
+const IMPROVE_TRIES: u32 = 60;
+const IMPROVE_PAUSE: Duration = Duration::from_secs(10);
 
 /// Bytes of a page of linear memory, the unit in which components declare theirs.
 const PAGE_BYTES: u64 = 64 << 10;
@@ -49,8 +55,10 @@ pub(super) struct Shelf {
 
 #[derive(Default)]
 struct Slots {
-    by_agent: HashMap<AgentName, Slot>,
+    by_key: HashMap<Arc<str>, Slot>,
     uses: u64,
+    /// Digests of which better code is being made.
+    improving: BTreeSet<String>,
 }
 
 struct Slot {
@@ -90,7 +98,7 @@ pub(super) enum LoadError {
     TooLarge { bytes: u64, max: u64 },
     #[error("cannot read {path}: {reason}")]
     Unreadable { path: PathBuf, reason: std::io::Error },
-    #[error("{path} has changed since it was loaded; restart the host to serve the new version")]
+    #[error("{path} is not what it was when it was loaded; restart the host to serve it as it is now")]
     Changed { path: PathBuf },
     #[error(transparent)]
     Other(#[from] anyhow::Error),
@@ -130,42 +138,47 @@ impl Shelf {
     }
 
     /// A loaded component, which this marks as used.
-    pub fn get(&self, agent: &AgentName) -> Option<Arc<Loaded>> {
+    pub fn get(&self, release: &Release) -> Option<Arc<Loaded>> {
         let mut slots = self.lock();
         slots.uses += 1;
         let now = slots.uses;
-        let slot = slots.by_agent.get_mut(agent)?;
+        let slot = slots.by_key.get_mut(&release.key)?;
         slot.used_at = now;
         Some(slot.loaded.clone())
     }
 
     /// Whether a component's compiled code lies in the cache.
     pub fn is_compiled(&self, digest: &str) -> bool {
-        self.cache.size(&Digest(digest.to_owned())).is_ok_and(|size| size.is_some())
+        self.cache.size(&Digest(digest.to_owned()), Code::Quick).is_ok_and(|size| size.is_some())
     }
 
-    /// Loads an agent's component, compiling it first if that was never done. `known` is what was loaded before, which
-    /// nothing may take the place of.
-    pub async fn fetch(
-        &self,
-        agent: &AgentName,
-        path: &Path,
-        known: Option<&Digest>,
-    ) -> Result<Arc<Loaded>, LoadError> {
-        let (digest, size) = self.compiled(path, known).await?;
+    /// Loads a release, compiling it first if that was never done. `known` is what was loaded before, which nothing may take
+    /// the place of.
+    pub async fn fetch(self: &Arc<Self>, release: &Release, known: Option<&Digest>) -> Result<Arc<Loaded>, LoadError> {
+        let known = known.or(release.digest.as_ref());
+        let (digest, size) = self.compiled(release, known).await?;
         let charge = self.make_room(CODE_BASE_BYTES + size / CODE_SHARE)?;
-        let component = self.map(path, &digest).await?;
-        let loaded = Arc::new(self.link(&component, digest, charge)?);
+        let (component, code) = self.map(release, &digest).await?;
+        let loaded = self.put(release, self.link(&component, digest, charge)?);
+        if code == Code::Quick {
+            self.improve(release, &loaded.digest);
+        }
+        Ok(loaded)
+    }
+
+    /// Puts a component where its callers find it, instead of what was there.
+    fn put(&self, release: &Release, loaded: Loaded) -> Arc<Loaded> {
+        let loaded = Arc::new(loaded);
         let mut slots = self.lock();
         slots.uses += 1;
-        let used_at = slots.uses;
-        slots.by_agent.insert(agent.clone(), Slot { loaded: loaded.clone(), used_at });
-        Ok(loaded)
+        let slot = Slot { loaded: loaded.clone(), used_at: slots.uses };
+        slots.by_key.insert(release.key.clone(), slot);
+        loaded
     }
 
     /// Maps compiled code. What cannot be mapped is damaged, or of a compiler that was exchanged under us: it is made anew,
     /// once.
-    async fn map(&self, path: &Path, digest: &Digest) -> Result<Component, LoadError> {
+    async fn map(&self, release: &Release, digest: &Digest) -> Result<(Component, Code), LoadError> {
         match self.cache.map(&self.engine, digest) {
             Ok(component) => return Ok(component.context("the compiled code vanished")?),
             Err(error) => {
@@ -177,29 +190,79 @@ impl Shelf {
                 self.cache.remove(digest)?;
             }
         }
-        self.compiled(path, Some(digest)).await?;
+        self.compiled(release, Some(digest)).await?;
         let mapped = self.cache.map(&self.engine, digest);
         let component = mapped.map_err(|error| LoadError::Unlinkable(format!("{error:#}")))?;
         Ok(component.context("the compiled code vanished")?)
     }
 
-    /// Sees to it that compiled code lies in the cache: whose, and how large it is.
-    async fn compiled(&self, path: &Path, known: Option<&Digest>) -> Result<(Digest, u64), LoadError> {
+    /// Sees to it that compiled code lies in the cache: whose, and how large it is. What was published is to be served soon;
+    /// the operator's own files are compiled for good.
+    async fn compiled(&self, release: &Release, known: Option<&Digest>) -> Result<(Digest, u64), LoadError> {
+        let least = if release.version.is_some() { Code::Quick } else { Code::Fast };
         if let Some(digest) = known
-            && let Some(size) = self.cache.size(digest)?
+            && let Some(size) = self.cache.size(digest, least)?
         {
             return Ok((digest.clone(), size));
         }
-        let (file, digest) = self.identify(path).await?;
+        let (file, digest) = self.identify(&release.component).await?;
         if known.is_some_and(|known| *known != digest) {
-            return Err(LoadError::Changed { path: path.to_owned() });
+            return Err(LoadError::Changed { path: release.component.clone() });
         }
-        if let Some(size) = self.cache.size(&digest)? {
+        if let Some(size) = self.cache.size(&digest, least)? {
             return Ok((digest, size));
         }
-        self.compiler.compile(&self.cache, &digest, &file).await?;
-        let size = self.cache.size(&digest)?.context("the compiled code vanished")?;
+        self.compiler.compile(&self.cache, &digest, &file, least).await?;
+        let size = self.cache.size(&digest, least)?.context("the compiled code vanished")?;
         Ok((digest, size))
+    }
+
+    /// Has better code made of a release while nobody waits for it, and puts it in the place of what is there. Calls that run
+    /// end as they began.
+    fn improve(self: &Arc<Self>, release: &Release, digest: &Digest) {
+        if !self.lock().improving.insert(digest.0.clone()) {
+            return;
+        }
+        let (shelf, release, digest) = (self.clone(), release.clone(), digest.clone());
+        tokio::spawn(async move {
+            let improved = shelf.better(&release, &digest).await;
+            shelf.lock().improving.remove(&digest.0);
+            match improved {
+                Ok(()) => tracing::info!(agent = &*release.key, "runs at full speed from now on"),
+                Err(error) => {
+                    tracing::warn!(
+                        agent = &*release.key,
+                        error = format!("{error:#}"),
+                        "stays slower than it could be"
+                    );
+                }
+            }
+        });
+    }
+
+    async fn better(&self, release: &Release, digest: &Digest) -> Result<(), LoadError> {
+        let (file, found) = self.identify(&release.component).await?;
+        if found != *digest {
+            return Err(LoadError::Changed { path: release.component.clone() });
+        }
+        let mut tries = 0;
+        while let Err(error) = self.compiler.compile_idly(&self.cache, digest, &file).await {
+            tries += 1;
+            let error = LoadError::from(error);
+            if error.full_now().is_none() || tries == IMPROVE_TRIES {
+                return Err(error);
+            }
+            tokio::time::sleep(IMPROVE_PAUSE).await;
+        }
+        // Unloaded meanwhile: whoever loads it next finds the better code.
+        if self.lock().by_key.get(&release.key).is_none_or(|slot| slot.loaded.digest != *digest) {
+            return Ok(());
+        }
+        let size = self.cache.size(digest, Code::Fast)?.context("the compiled code vanished")?;
+        let charge = self.make_room(CODE_BASE_BYTES + size / CODE_SHARE)?;
+        let (component, _) = self.map(release, digest).await?;
+        self.put(release, self.link(&component, digest.clone(), charge)?);
+        Ok(())
     }
 
     /// Opens and hashes a component, away from the threads that serve.
@@ -244,7 +307,7 @@ impl Shelf {
     /// more than `compile.loaded`: what they all may take together is the account's business.
     fn make_room(&self, bytes: u64) -> Result<Charge, LoadError> {
         loop {
-            let crowded = self.lock().by_agent.len() >= self.limits.loaded as usize;
+            let crowded = self.lock().by_key.len() >= self.limits.loaded as usize;
             let charged = self.code.charge(bytes);
             if charged.is_ok() && !crowded {
                 return charged.map_err(LoadError::NoRoom);
@@ -280,9 +343,9 @@ impl Shelf {
     /// Of those nobody runs: the others would keep their memory, and their charge, all the same.
     fn take_oldest(&self) -> Option<Arc<Loaded>> {
         let mut slots = self.lock();
-        let idle = slots.by_agent.iter().filter(|(_, slot)| Arc::strong_count(&slot.loaded) == 1);
+        let idle = slots.by_key.iter().filter(|(_, slot)| Arc::strong_count(&slot.loaded) == 1);
         let oldest = idle.min_by_key(|(_, slot)| slot.used_at)?.0.clone();
-        slots.by_agent.remove(&oldest).map(|slot| slot.loaded)
+        slots.by_key.remove(&oldest).map(|slot| slot.loaded)
     }
 
     fn lock(&self) -> MutexGuard<'_, Slots> {

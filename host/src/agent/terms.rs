@@ -17,14 +17,13 @@ use crate::registry::{Record, uri};
 impl Agents {
     /// Follows the document for as long as it is open.
     pub async fn follow(&self) {
-        let mut changes = self.0.document.changes();
+        let mut changes = self.0.means.document.changes();
         loop {
             changes.mark_unchanged();
-            for (name, turned) in self.0.document.take_news() {
+            for (name, turned) in self.0.means.document.take_news() {
                 self.changes().of_host(&uri(&name), turned);
-                if let Some(agent) = self.get(&name) {
-                    agent.take_terms(self.0.document.record(&name).as_deref());
-                }
+                let (record, Some(agent)) = (self.0.means.document.record(&name), self.get(&name)) else { continue };
+                agent.take_terms(record.as_deref());
             }
             if changes.changed().await.is_err() {
                 return;
@@ -36,23 +35,23 @@ impl Agents {
 impl Agent {
     /// Puts what its entry says in force.
     pub(super) fn take_terms(&self, record: Option<&Record>) {
-        let spec = record.map_or_else(|| self.entry.spec.clone(), |record| restricted(&self.entry.spec, record));
+        let spec = record.map_or_else(|| self.home.ceiling.clone(), |record| restricted(&self.home.ceiling, record));
         let enabled = record.is_none_or(Record::is_enabled);
         let before = self.spec();
         if *before != spec {
             tracing::info!(agent = self.name(), "its caps and grants are as the registry's document has them now");
             if before.concurrency != spec.concurrency {
-                self.door.set_concurrency(self.line, spec.concurrency);
+                self.home.means.door.set_concurrency(self.home.line, spec.concurrency);
             }
             let grants = before.dirs != spec.dirs;
-            *self.spec.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(spec);
+            *self.home.spec.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(spec);
             if grants {
-                self.changes.lists_changed(&self.name, Kinds::ALL);
+                self.home.means.changes.lists_changed(&self.home.name, Kinds::ALL);
             }
         }
-        if self.enabled.swap(enabled, Ordering::Relaxed) != enabled {
+        if self.home.enabled.swap(enabled, Ordering::Relaxed) != enabled {
             tracing::info!(agent = self.name(), enabled, "the registry's document says whether it is served");
-            self.changes.lists_changed(&self.name, Kinds::ALL);
+            self.home.means.changes.lists_changed(&self.home.name, Kinds::ALL);
         }
     }
 }

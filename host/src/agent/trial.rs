@@ -4,11 +4,12 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wasmtime::Store;
 use wasmtime::component::Instance;
 
+use super::admit::Shape;
 use super::contract::{Description, Tool};
 use super::live::{Live, Thread, instantiated};
 use super::shelf::Loaded;
@@ -19,12 +20,16 @@ use super::{Agent, Caller, Failure};
 const PAGES_MAX: usize = 64;
 const NAMES_MAX: usize = 4096;
 
+/// Bytes of the schemas of all tools of a version that is to be published.
+const SCHEMAS_BYTES_MAX: usize = 1 << 20;
+
 /// Bytes of a tool's or prompt's name, alone and as `agent__name`.
 const NAME_BYTES_MAX: usize = 64;
 
 impl Agent {
-    /// Calls `describe`, which also compares every exported function with the contract's types.
-    pub(super) async fn describe(&self, by: &Arc<Caller>) -> Result<Description, Failure> {
+    /// Calls `describe`, which also compares every exported function with the contract's types. Says how long a fresh
+    /// instance and its answer took.
+    pub(super) async fn describe(&self, by: &Arc<Caller>) -> Result<(Description, Duration), Failure> {
         let mut live = self.enter(by, Thread::Shared).await?;
         let began = Instant::now();
         let Live { store, instance, loaded, clock, .. } = &mut live;
@@ -36,11 +41,15 @@ impl Agent {
         };
         let outcome = clock.bound(call).await;
         let cost = super::stats::Cost { wall: began.elapsed(), ..live.cost() };
-        self.judge(&live, "describe", cost, outcome)
+        Ok((self.judge(&live, "describe", cost, outcome)?, cost.wall))
     }
 
-    /// Goes through the names of all tools and prompts.
-    pub(super) async fn check_names(&self, by: &Arc<Caller>) -> Result<(), Failure> {
+    /// Goes through the names of all tools and prompts; `tools` takes what callers of tools depend on.
+    pub(super) async fn look_through(
+        &self,
+        by: &Arc<Caller>,
+        mut tools: Option<&mut Vec<Shape>>,
+    ) -> Result<(), Failure> {
         let loaded = self.loaded().await?;
         if loaded.tools.is_some() {
             let mut names = Names::new(self, "tool");
@@ -48,6 +57,9 @@ impl Agent {
             for _ in 0..PAGES_MAX {
                 let page = self.list_tools(by, cursor.as_deref()).await?.value;
                 page.tools.iter().try_for_each(|Tool { name, .. }| names.add(name))?;
+                if let Some(shapes) = tools.as_deref_mut() {
+                    self.keep(page.tools, shapes)?;
+                }
                 cursor = page.next;
                 if cursor.is_none() {
                     break;
@@ -65,6 +77,19 @@ impl Agent {
                     break;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Keeps the schemas of tools, as far as there is room for them.
+    fn keep(&self, tools: Vec<Tool>, shapes: &mut Vec<Shape>) -> Result<(), Failure> {
+        let shape = |tool: Tool| Shape { name: tool.name, input: tool.input_schema, output: tool.output_schema };
+        shapes.extend(tools.into_iter().map(shape));
+        let length = |shape: &Shape| shape.input.len() + shape.output.as_ref().map_or(0, String::len);
+        let bytes: usize = shapes.iter().map(length).sum();
+        if bytes > SCHEMAS_BYTES_MAX {
+            let text = format!("the schemas of its tools have more than {SCHEMAS_BYTES_MAX} bytes together");
+            return Err(self.broke(text));
         }
         Ok(())
     }

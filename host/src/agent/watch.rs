@@ -74,7 +74,7 @@ impl Agent {
 
     /// A resource of this agent, as subscriptions name it.
     pub fn topic(&self, uri: &str) -> Topic {
-        Topic { agent: self.name.clone(), uri: uri.into() }
+        Topic { agent: self.home.name.clone(), uri: uri.into() }
     }
 }
 
@@ -82,7 +82,7 @@ impl Agents {
     /// Looks at the resources that are due, one after the other, for as long as it is polled. An agent that takes its time
     /// waits the longer for its next turn, so that it cannot keep the others from theirs.
     pub async fn poll(&self) {
-        let by = Arc::new(Caller::new("host".into(), super::roster::OWN_REVISION));
+        let by = Arc::new(Caller::new("host".into(), super::admit::OWN_REVISION));
         let mut turns: HashMap<Arc<str>, Instant> = HashMap::new();
         loop {
             // Before it asks what is due: what is new must not put off what was due before.

@@ -121,7 +121,7 @@ fn files(manifest: &Manifest, descriptors: Descriptors) -> String {
 
 fn write_agent(out: &mut String, spec: &AgentSpec) -> std::fmt::Result {
     let reserve = spec.reserve.map_or("2M or what it declares".to_owned(), size::show);
-    writeln!(out, "  component  {}", spec.component.display())?;
+    writeln!(out, "  component  {}", spec.component)?;
     writeln!(
         out,
         "  one call   memory {}, reserve {reserve}, copies {}",

@@ -49,7 +49,7 @@ pub async fn get(desk: &Desk, agent: &str, request: Request) -> Response {
         let text = "name the resource, such as /agents/files/resources?uri=file:///docs/welcome.md";
         return plain(app.mcp.refuse(StatusCode::BAD_REQUEST, text), page);
     };
-    let Some(agent) = app.agents.get(agent) else {
+    let Some(agent) = &app.agents.get(agent) else {
         return plain(app.mcp.refuse(StatusCode::NOT_FOUND, "there is no such agent"), page);
     };
     if uri.len() > URI_BYTES_MAX {

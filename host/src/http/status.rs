@@ -130,7 +130,7 @@ fn write(app: &App, buffer: &mut Buffer) -> serde_json::Result<()> {
     // Its last brace, to go on inside.
     buffer.truncate(buffer.len() - 1);
     put(buffer, r#","agents":["#).map_err(serde_json::Error::io)?;
-    for (agent, place) in app.agents.all().zip(0..) {
+    for (agent, place) in app.agents.roll().iter().zip(0..) {
         if place > 0 {
             put(buffer, ",").map_err(serde_json::Error::io)?;
         }

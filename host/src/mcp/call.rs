@@ -89,7 +89,7 @@ impl<'a> Targets<'a> {
             Endpoint::Own(target) => (Some(target.clone()), None),
             Endpoint::Common => (None, Some(self.service.agents.all())),
         };
-        own.into_iter().chain(all.into_iter().flatten().filter_map(|agent| Target::of(agent).ok()))
+        own.into_iter().chain(all.into_iter().flatten().filter_map(|agent| Target::of(&agent).ok()))
     }
 }
 
@@ -125,7 +125,7 @@ impl<'a> Call<'a> {
             Endpoint::Own(target) => capability.is_of(&target.offer),
             // The registry itself has some.
             Endpoint::Common if capability != Capability::Prompts => true,
-            Endpoint::Common => self.service.agents.all().any(may_have),
+            Endpoint::Common => self.service.agents.roll().iter().any(may_have),
         }
     }
 
@@ -142,7 +142,7 @@ impl<'a> Call<'a> {
         let (agent, name) = name::split_name(shown)
             .ok_or_else(|| Error::unknown(what, shown, ": here names look like `agent__name`"))?;
         let agent = self.service.agents.get(agent).ok_or_else(|| Error::unknown(what, shown, ": no such agent"))?;
-        Ok((Target::of(agent)?, name))
+        Ok((Target::of(&agent)?, name))
     }
 
     /// The agent of a resource or template, and its own URI for it.
@@ -153,7 +153,7 @@ impl<'a> Call<'a> {
         let unknown = |why| Error::unknown_resource(self.era, shown, why);
         let (agent, uri) = name::split_uri(shown).ok_or_else(|| unknown("here URIs look like `agent+uri`"))?;
         let agent = self.service.agents.get(agent).ok_or_else(|| unknown("no such agent"))?;
-        Ok((Target::of(agent)?, uri))
+        Ok((Target::of(&agent)?, uri))
     }
 
     /// How this endpoint shows the names of `target`.

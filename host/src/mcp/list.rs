@@ -102,7 +102,7 @@ fn roster<'a>(call: &Call<'a>, from: Option<&Cursor>) -> Result<impl Iterator<It
             (None, Some(call.service.agents.from(from)))
         }
     };
-    let entry = |agent: &Arc<Agent>| match Target::of(agent) {
+    let entry = |agent: Arc<Agent>| match Target::of(&agent) {
         Ok(target) => Entry::Loaded(target),
         Err(error) => Entry::Missing { name: agent.name().to_owned(), reason: error.body.message },
     };

@@ -13,7 +13,7 @@ use stockade_ledger::{Ledger, Spec};
 use super::buffer::Buffer;
 use super::{Accept, Body, Post, Reply, Scope, Service};
 use crate::access::{Access, Places, Principal};
-use crate::agent::{Agents, Terms};
+use crate::agent::{Agents, Offered, Terms};
 use crate::manifest::{HttpLimits, Manifest, Overrides, Transports};
 use crate::memory::Accounts;
 use crate::registry::{Handle, Registry};
@@ -78,6 +78,8 @@ impl Empty {
             program,
             principals,
             document: document.clone(),
+            published: Offered { spec: manifest.published.clone(), agents: Vec::new() },
+            troubles: tokio::sync::mpsc::channel(1).0,
         };
         let agents = Agents::new(&registry, &accounts, terms).unwrap();
         Self { accounts, agents, access, document, _data: data }

@@ -10,12 +10,14 @@ use crate::manifest::{AgentSpec, Manifest, RESERVE_BYTES_DEFAULT};
 #[derive(Debug, Default)]
 pub struct Ceilings {
     by_agent: BTreeMap<String, AgentSpec>,
+    /// Of all others, which were published.
+    published: Option<AgentSpec>,
 }
 
 impl Ceilings {
     pub fn new(manifest: &Manifest) -> Self {
         let agents = manifest.agents.iter().map(|(name, spec)| (name.as_str().to_owned(), spec.clone()));
-        Self { by_agent: agents.collect() }
+        Self { by_agent: agents.collect(), published: Some(manifest.published.clone()) }
     }
 
     /// Whether the manifest has this agent.
@@ -29,7 +31,7 @@ impl Ceilings {
     ///
     /// What the manifest allows instead, as a sentence.
     pub fn check(&self, agent: &str, field: &str, value: &Value) -> Result<(), String> {
-        let Some(spec) = self.by_agent.get(agent) else { return Ok(()) };
+        let Some(spec) = self.by_agent.get(agent).or(self.published.as_ref()) else { return Ok(()) };
         let ceiling = match field {
             "memory" => spec.memory,
             "reserve" => spec.reserve.unwrap_or(RESERVE_BYTES_DEFAULT),

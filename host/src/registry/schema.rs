@@ -2,7 +2,9 @@
 //!
 //! | Field | Holds | Written by |
 //! |---|---|---|
-//! | `name`, `version`, `digest` | text | the host |
+//! | `name`, `version`, `digest`, `owner` | text | the host |
+//! | `coldStart` | microseconds | the host |
+//! | `peak` | bytes | the host |
 //! | `created`, `updated` | milliseconds since 1970 | the host |
 //! | `aliases` | an object: alias to version | the host |
 //! | `title`, `description` | text | publishers of the agent |
@@ -75,12 +77,20 @@ const fn field(name: &'static str, by: Writer, holds: Holds, meaning: &'static s
 }
 
 /// All fields. A record holds their values in this order.
-pub const FIELDS: [Field; 15] = [
+pub const FIELDS: [Field; 18] = [
     field("name", Writer::Host, Holds::Text(32), "The agent's name, as in the document's key."),
     field("title", Writer::Publisher, Holds::Text(256), "What people call it."),
     field("description", Writer::Publisher, Holds::Text(4096), "What it is for."),
     field("version", Writer::Host, Holds::Text(128), "The version that is served."),
     field("digest", Writer::Host, Holds::Text(128), "sha256 of the component that is served."),
+    field("owner", Writer::Host, Holds::Text(64), "Who published the version that is served."),
+    field(
+        "coldStart",
+        Writer::Host,
+        Holds::Whole { max: SAFE_MAX, unit: "microseconds" },
+        "What a fresh instance and its first answer took on trial.",
+    ),
+    field("peak", Writer::Host, BYTES, "Most guest memory that its trial took."),
     field("created", Writer::Host, TIME, "When it was first registered."),
     field("updated", Writer::Host, TIME, "When the host last changed its entry."),
     field("aliases", Writer::Host, Holds::Named, "Names of versions: alias to version."),

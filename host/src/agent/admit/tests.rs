@@ -1,8 +1,12 @@
 //! Loading agents when there is no memory to compile them.
 
+use tokio::sync::mpsc;
+
 use super::*;
-use crate::manifest::Overrides;
-use crate::memory::Children;
+use crate::agent::{Agents, Offered, Terms};
+use crate::manifest::{Manifest, Overrides};
+use crate::memory::{Accounts, Children};
+use crate::registry::{Handle, Registry};
 
 #[tokio::test(start_paused = true)]
 async fn an_agent_waits_for_memory_to_be_compiled_with_and_is_refused_in_the_end() {
@@ -19,6 +23,8 @@ async fn an_agent_waits_for_memory_to_be_compiled_with_and_is_refused_in_the_end
         program: "/nowhere/stockade".into(),
         principals: 1,
         document: Handle::open_for_test(&manifest, data.path()),
+        published: Offered { spec: manifest.published.clone(), agents: Vec::new() },
+        troubles: mpsc::channel(1).0,
     };
     let agents = Agents::new(&Registry::from_manifest(&manifest), &accounts, terms).unwrap();
 

@@ -144,7 +144,7 @@ impl Told {
     }
 
     fn all(app: &App) -> Vec<Self> {
-        Self::bounded(app.agents.all().map(|agent| Self::of(agent)))
+        Self::bounded(app.agents.roll().iter().map(|agent| Self::of(agent)))
     }
 
     /// The first ones as they are, and all others as one.

@@ -90,9 +90,10 @@ pub fn write_record(
     out: &mut Buffer,
 ) -> Result<(), Overflow> {
     let agent = call.service.agents.get(name);
+    let agent = agent.as_deref();
     let offer: Option<Arc<Offer>> = agent.and_then(|agent| agent.offer().ok());
     let spec = agent.filter(|_| extent == Extent::All).map(|agent| agent.spec());
-    let (state, reason) = state(agent.map(|agent| &**agent), record);
+    let (state, reason) = state(agent, record);
     let brief = extent == Extent::Brief;
     let description = record.text("description");
     let view = View {

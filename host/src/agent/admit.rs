@@ -1,0 +1,183 @@
+//! Admission of a component: loaded, fit for its caps, and tried. What is found out goes into its [`Offer`].
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use super::changes::Kinds;
+use super::known::Subject;
+use super::shelf::{LoadError, Loaded};
+use super::{Agent, Caller, Failure, NOTHING_PUBLISHED, Offer, Standing};
+use crate::registry::uri;
+
+/// Time for an agent to describe itself and to list its names.
+const TRIAL_MAX: Duration = Duration::from_secs(30);
+
+/// How often it is tried to load an agent for which there is no memory now, and the pause between two tries.
+const LOAD_TRIES: u32 = 30;
+const LOAD_PAUSE: Duration = Duration::from_secs(1);
+
+/// MCP revision that a guest is told of when the host itself calls.
+pub(super) const OWN_REVISION: &str = "2026-07-28";
+
+/// What was found out about a component.
+#[derive(Debug, Clone)]
+pub struct Admitted {
+    pub offer: Arc<Offer>,
+    pub measured: Measured,
+}
+
+/// What a component has cost on trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Measured {
+    /// A fresh instance, and its first answer.
+    pub cold_start: Duration,
+    /// Most guest memory it held in any call, in bytes.
+    pub memory_peak: u64,
+    /// Bytes of memory it declares to begin with.
+    pub memory_initial: u64,
+}
+
+/// A tool, as far as callers of it depend on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shape {
+    pub name: String,
+    /// JSON Schema of its arguments, and of what it answers.
+    pub input: String,
+    pub output: Option<String>,
+}
+
+/// Why a component is not admitted.
+#[derive(Debug, thiserror::Error)]
+pub enum Unfit {
+    /// There is no memory to try it now.
+    #[error("{0}; try again")]
+    Later(String),
+    #[error("{0}")]
+    Never(String),
+}
+
+impl Agent {
+    /// Loads the agent, and remembers what came of it.
+    pub(super) async fn settle(self: &Arc<Self>) {
+        if self.release.is_none() {
+            return self.stand(Standing::Refused(NOTHING_PUBLISHED.into()));
+        }
+        let on_trial = self.clone();
+        // A task of its own, so that even a panic is this agent's alone.
+        let admitted = match tokio::spawn(async move { on_trial.admit(None).await }).await {
+            Ok(admitted) => admitted,
+            Err(error) => Err(Unfit::Never(format!("the host failed while loading it: {error}"))),
+        };
+        let standing = match admitted {
+            Ok(Admitted { offer, .. }) => {
+                let (version, digest) = (&*offer.version, &offer.digest[..12]);
+                tracing::info!(agent = self.name(), version, digest, "agent loaded");
+                Standing::Ready(offer)
+            }
+            Err(unfit) => {
+                tracing::error!(agent = self.name(), reason = %unfit, "agent refused");
+                Standing::Refused(unfit.to_string().into())
+            }
+        };
+        self.stand(standing);
+    }
+
+    /// Lets it be called from now on, or says why not.
+    pub(super) fn stand(&self, standing: Standing) {
+        let home = &self.home;
+        // Nobody calls it before what the document says of it is in force.
+        self.take_terms(home.means.document.record(&home.name).as_deref());
+        *self.standing.write().unwrap_or_else(PoisonError::into_inner) = standing;
+        self.announce();
+    }
+
+    /// Everything of it may be other than it was.
+    pub(super) fn announce(&self) {
+        let (name, changes) = (&self.home.name, &self.home.means.changes);
+        changes.lists_changed(name, Kinds::ALL);
+        changes.of_host(&uri(name), false);
+    }
+
+    /// What an earlier trial found, if that is still so and compiled code is there.
+    pub(super) fn recall(&self) -> Option<Offer> {
+        let (release, means) = (self.release.as_ref()?, &self.home.means);
+        let recalled = means.known.recall(release, &self.home.ceiling, SystemTime::now());
+        recalled.filter(|offer| means.shelf.is_compiled(&offer.digest))
+    }
+
+    /// Loads the component, and waits a while for memory where that is all it lacks.
+    async fn fetch_patiently(&self) -> Result<Arc<Loaded>, LoadError> {
+        let release = self.release.as_ref().ok_or_else(|| anyhow::anyhow!(NOTHING_PUBLISHED))?;
+        let mut tries = 0;
+        loop {
+            let fetched = self.home.means.shelf.fetch(release, None).await;
+            tries += 1;
+            match fetched {
+                Err(error) if error.full_now().is_some() && tries < LOAD_TRIES => {
+                    tracing::info!(agent = self.name(), reason = format!("{error:#}"), "waiting for memory to load it");
+                    tokio::time::sleep(LOAD_PAUSE).await;
+                }
+                fetched => return fetched,
+            }
+        }
+    }
+
+    /// Loads the component and puts it on trial; `tools` takes what its callers will depend on.
+    pub(super) async fn admit(&self, tools: Option<&mut Vec<Shape>>) -> Result<Admitted, Unfit> {
+        let spec = &self.home.ceiling;
+        let subject = || self.release.as_ref().and_then(|release| Subject::of(release, spec, SystemTime::now()));
+        let before = subject();
+        let loaded = self.fetch_patiently().await.map_err(|error| match error.full_now() {
+            Some(_) => Unfit::Later(format!("{error:#}")),
+            None => Unfit::Never(format!("{error:#}")),
+        })?;
+        let (memory_initial, cap) = (loaded.initial_memory, spec.memory);
+        if memory_initial > cap {
+            let text = format!("it needs {memory_initial} bytes of memory to start; its cap `memory` is {cap}");
+            return Err(Unfit::Never(text));
+        }
+        let by = Arc::new(Caller::new("host".into(), OWN_REVISION));
+        let trial = async {
+            let (description, cold_start) = self.describe(&by).await?;
+            self.look_through(&by, tools).await?;
+            Ok((description, cold_start))
+        };
+        let (description, cold_start) = match tokio::time::timeout(TRIAL_MAX, trial).await {
+            Ok(outcome) => outcome.map_err(|failure| trial_failed(&failure))?,
+            Err(_) => {
+                let text = format!("its description and lists took more than {} s", TRIAL_MAX.as_secs());
+                return Err(Unfit::Never(text));
+            }
+        };
+        let version = self.release.as_ref().map(|release| release.version_of(&description)).unwrap_or_default();
+        let offer = Offer {
+            version,
+            description,
+            digest: loaded.digest.0.clone(),
+            resources: loaded.resources.is_some(),
+            tools: loaded.tools.is_some(),
+            prompts: loaded.prompts.is_some(),
+            completion: loaded.completion.is_some(),
+        };
+        // What was exchanged meanwhile is not what was looked at.
+        if let (Some(release), Some(before)) =
+            (&self.release, before.filter(|before| subject().as_ref() == Some(before)))
+        {
+            self.home.means.known.note(release, before, &offer, memory_initial);
+        }
+        let memory_peak = self.memory_peak.load(Ordering::Relaxed);
+        Ok(Admitted { offer: Arc::new(offer), measured: Measured { cold_start, memory_peak, memory_initial } })
+    }
+}
+
+fn trial_failed(failure: &Failure) -> Unfit {
+    match failure {
+        Failure::Broken { reason, .. } => Unfit::Never(reason.clone()),
+        Failure::Refused(_) => Unfit::Later(format!("its first call failed: {failure}")),
+        other => Unfit::Never(format!("its first call failed: {other}")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,234 @@
+//! The versions of an agent: tried before one is known here, served under the bare name when somebody says so, and each at
+//! `name@version` for as long as it is known.
+//!
+//! A version in the place of another is another [`Agent`] in the same home. Calls that run hold the one that they began with,
+//! and so end on it, reads that go on in a fresh instance included.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+
+use super::admit::{Admitted, Shape, Unfit};
+use super::home::Home;
+use super::release::{Release, Version};
+use super::roster::{Agents, terms_of};
+use super::{Agent, Standing};
+use crate::manifest::{AgentName, Component};
+
+/// Versions of one agent that are made, besides the one under the bare name: each may hold a description of 64 KiB.
+const MADE_MAX: usize = 8;
+
+/// The alias of what is served under the bare name.
+const LATEST: &str = "latest";
+
+/// What was published under a name.
+#[derive(Debug, Clone)]
+pub struct Published {
+    pub name: AgentName,
+    pub versions: Vec<Version>,
+    /// The one that is served under the bare name.
+    pub live: Option<Arc<str>>,
+}
+
+/// A version that has passed its trial and is not known to anybody yet.
+pub struct Candidate {
+    agent: Arc<Agent>,
+    version: Version,
+    pub admitted: Admitted,
+    /// What its callers will depend on.
+    pub tools: Vec<Shape>,
+}
+
+/// All versions, by agent.
+#[derive(Default)]
+pub(super) struct Versions(Mutex<BTreeMap<Arc<str>, ByVersion>>);
+
+type ByVersion = BTreeMap<Arc<str>, Slot>;
+
+struct Slot {
+    version: Version,
+    /// Made when somebody asks for it.
+    agent: Option<Arc<Agent>>,
+}
+
+impl Candidate {
+    /// What it says of itself, for an entry that is made for it.
+    pub fn words(&self) -> Vec<(&'static str, Value)> {
+        super::enroll::own_words(&self.admitted.offer)
+    }
+}
+
+impl Published {
+    pub(super) fn live(&self) -> Option<&Version> {
+        let live = self.live.as_ref()?;
+        self.versions.iter().find(|version| version.version == *live)
+    }
+}
+
+impl Versions {
+    pub fn new(published: &[Published]) -> Self {
+        let versions = published.iter().map(|agent| {
+            let slot = |version: &Version| (version.version.clone(), Slot { version: version.clone(), agent: None });
+            (agent.name.as_str().into(), agent.versions.iter().map(slot).collect())
+        });
+        Self(Mutex::new(versions.collect()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, ByVersion>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Agents {
+    /// Puts a component on trial as a version of an agent, under the caps it would have, without anybody else seeing it.
+    ///
+    /// # Errors
+    ///
+    /// When it is not fit to be served, or cannot be tried now.
+    pub async fn try_out(&self, name: &AgentName, version: Version) -> Result<Candidate, Unfit> {
+        let home = match self.roll().find(name.as_str()) {
+            Some(front) if front.home.ceiling.component != Component::Published => {
+                return Err(Unfit::Never(format!(
+                    "the manifest says which component `{name}` is; `component: published` there lets \
+                     publishers bring it"
+                )));
+            }
+            Some(front) => front.home.clone(),
+            None => self.new_home(name),
+        };
+        let agent = Agent::new(home, Some(Release::published(name.as_str(), &version)));
+        let mut tools = Vec::new();
+        let admitted = agent.admit(Some(&mut tools)).await?;
+        *agent.standing.write().unwrap_or_else(PoisonError::into_inner) = Standing::Ready(admitted.offer.clone());
+        Ok(Candidate { agent, version, admitted, tools })
+    }
+
+    fn new_home(&self, name: &AgentName) -> Arc<Home> {
+        let spec = self.0.published.clone();
+        let line = self.0.means.door.open(terms_of(&spec));
+        Home::new(&self.0.means, name, (spec, false), line)
+    }
+
+    /// Makes a version known that was on trial: from now on it can be called by its address, and be served. Answers with its
+    /// cap, in bytes.
+    pub fn add(&self, candidate: Candidate) -> u64 {
+        let Candidate { agent, version, .. } = candidate;
+        let cap = agent.spec().memory;
+        let mut versions = self.0.versions.lock();
+        if self.roll().find(agent.name()).is_none() {
+            let front = Agent::new(agent.home.clone(), None);
+            front.stand(Standing::Refused(super::NOTHING_PUBLISHED.into()));
+            self.enlist(front);
+        }
+        let of_name = versions.entry(agent.home.name.clone()).or_default();
+        of_name.insert(version.version.clone(), Slot { version, agent: Some(agent) });
+        cap
+    }
+
+    /// Sees to it that a version can be called at once.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such version, or it cannot be loaded.
+    pub async fn prepare(&self, name: &str, version: &str) -> Result<(), String> {
+        let agent = self.made(name, version).ok_or_else(|| format!("`{name}` has no version {version}"))?;
+        if !matches!(agent.standing(), Standing::Ready(_)) {
+            agent.settle().await;
+        }
+        match agent.standing() {
+            Standing::Refused(reason) => Err(format!("version {version} of `{name}` cannot be loaded: {reason}")),
+            Standing::Ready(_) | Standing::Loading => Ok(()),
+        }
+    }
+
+    /// Serves a version, which was [prepared](Self::prepare), under the agent's bare name, on probation if it is a new one;
+    /// running calls end on the one they began with.
+    pub fn serve(&self, name: &str, version: &str, is_new: bool) {
+        let Some(agent) = self.made(name, version) else { return };
+        if is_new {
+            agent.probation.begin(self.0.troubles.clone());
+        }
+        self.enlist(agent.clone());
+        agent.take_terms(self.0.means.document.record(name).as_deref());
+        agent.announce();
+    }
+
+    /// Serves nothing under an agent's bare name: its versions stay where they are.
+    pub fn withdraw(&self, name: &str) {
+        let Some(front) = self.roll().find(name).cloned() else { return };
+        let empty = Agent::new(front.home.clone(), None);
+        self.enlist(empty.clone());
+        empty.stand(Standing::Refused(super::NOTHING_PUBLISHED.into()));
+    }
+
+    /// Forgets a version that is not served under the bare name; an agent of which it was the last one, too.
+    pub fn remove(&self, name: &str, version: &str) {
+        let mut versions = self.0.versions.lock();
+        let Some(of_name) = versions.get_mut(name) else { return };
+        of_name.remove(version);
+        let is_left = !of_name.is_empty();
+        if is_left {
+            return;
+        }
+        versions.remove(name);
+        if self.roll().find(name).is_some_and(|front| !front.home.fixed) {
+            self.strike(name);
+        }
+    }
+
+    /// The agent in this version, or the version that this alias stands for.
+    pub(super) fn version(&self, name: &str, wanted: &str) -> Option<Arc<Agent>> {
+        let front = self.roll().find(name).cloned()?;
+        if wanted == LATEST || front.published_version().is_some_and(|version| **version == *wanted) {
+            return Some(front);
+        }
+        let record = self.0.means.document.record(name);
+        let aliased = record.as_ref().and_then(|record| record.get("aliases").get(wanted)?.as_str());
+        let agent = self.made(name, aliased.unwrap_or(wanted))?;
+        if matches!(agent.standing(), Standing::Loading) {
+            self.look_at(&agent);
+        }
+        Some(agent)
+    }
+
+    /// Finds out what a version offers that nobody has asked for since the host started: at once, if an earlier start knew
+    /// it; else whoever asks comes again.
+    fn look_at(&self, agent: &Arc<Agent>) {
+        if let Some(offer) = agent.recall() {
+            *agent.standing.write().unwrap_or_else(PoisonError::into_inner) = Standing::Ready(Arc::new(offer));
+            return;
+        }
+        let agent = agent.clone();
+        tokio::spawn(async move {
+            // One at a time of each, however many ask.
+            let Ok(_alone) = agent.settling.try_lock() else { return };
+            if matches!(agent.standing(), Standing::Loading) {
+                agent.settle().await;
+            }
+        });
+    }
+
+    /// A version as an agent, made now if it was not.
+    fn made(&self, name: &str, version: &str) -> Option<Arc<Agent>> {
+        let roll = self.roll();
+        let front = roll.find(name)?;
+        if front.published_version().is_some_and(|served| **served == *version) {
+            return Some(front.clone());
+        }
+        let mut versions = self.0.versions.lock();
+        let of_name = versions.get_mut(name)?;
+        let made = of_name.values().filter(|slot| slot.agent.is_some()).count();
+        let slot = of_name.get(version)?;
+        if let Some(agent) = &slot.agent {
+            return Some(agent.clone());
+        }
+        let agent = Agent::new(front.home.clone(), Some(Release::published(name, &slot.version)));
+        if made >= MADE_MAX {
+            // Whoever calls one of them holds it for that long; the next one makes it anew.
+            of_name.values_mut().for_each(|slot| slot.agent = None);
+        }
+        of_name.get_mut(version)?.agent = Some(agent.clone());
+        Some(agent)
+    }
+}
