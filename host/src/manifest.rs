@@ -26,6 +26,7 @@ mod text;
 mod time;
 mod tokens;
 mod transports;
+mod uploads;
 
 #[cfg(test)]
 mod tests;
@@ -46,6 +47,7 @@ pub use remote::{Address, Remote};
 pub use signatures::{Key, SignatureMode, Signatures};
 pub use tokens::{NamePattern, Role, TOKEN_PREFIX, TOKENS_MAX, TokenHash, TokenSpec, parse_token_name};
 pub use transports::Transports;
+pub use uploads::UploadLimits;
 
 use crate::memory::{ControlGroup, Thresholds};
 use detect::Surroundings;
@@ -96,6 +98,8 @@ pub struct Manifest {
     pub document: DocumentLimits,
     /// Who vouches for what is published.
     pub signatures: Signatures,
+    /// Bounds of what publishers push.
+    pub uploads: UploadLimits,
     /// Bounds of compiling and of compiled code.
     pub compile: CompileLimits,
     /// Longest time a stop waits for running calls.

@@ -102,6 +102,8 @@ pub struct Accounts {
     pub copies: Account,
     /// Replies that are built or sent, and chunks that wait to be.
     pub replies: Account,
+    /// Uploads of publishers: their state, and the pieces that are being written.
+    pub uploads: Account,
     /// Calls that wait for their turn.
     pub queues: Account,
     /// Sessions of clients, and what they are subscribed to.
@@ -148,6 +150,7 @@ impl Accounts {
             compile: account("compile", percent::COMPILE, 0)?,
             copies: account("copies", percent::COPIES, 0)?,
             replies: account("replies", percent::REPLIES, 0)?,
+            uploads: account("uploads", percent::OTHERS, 0)?,
             queues: account("queues", percent::OTHERS, 0)?,
             sessions: account("sessions", percent::OTHERS, 0)?,
             streams: account("streams", percent::OTHERS, 0)?,

@@ -15,7 +15,7 @@ use super::raw::Node;
 use super::table::{Setting, Table};
 use super::{
     CompileLimits, Fuse, HttpLimits, LogFormat, Manifest, Overrides, agents, document, network, signatures, size,
-    tokens, transports,
+    tokens, transports, uploads,
 };
 
 const K: u64 = 1 << 10;
@@ -65,6 +65,7 @@ pub(super) fn manifest(
     let transports = transports::check(top.table("transports"));
     let document = document::check(top.table("document"));
     let signatures = signatures::check(top.table("signatures"));
+    let uploads = uploads::check(top.table("uploads"));
     let compile = compile(top.table("compile"));
     let drain = top.time("drain", seconds(10), Duration::ZERO..=WAIT_MAX).value;
     let log = top.choice("log", LogFormat::Pretty, &[("pretty", LogFormat::Pretty), ("json", LogFormat::Json)]).value;
@@ -93,6 +94,7 @@ pub(super) fn manifest(
         transports,
         document,
         signatures,
+        uploads,
         compile,
         drain,
         log,

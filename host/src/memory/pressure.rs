@@ -273,7 +273,8 @@ impl Watchman {
 }
 
 /// Accounts whose bytes lie in the host's heap. Not `copies`, which are mostly promised and not used.
-const IN_HEAP: [&str; 8] = ["requests", "replies", "queues", "sessions", "streams", "connections", "cache", "health"];
+const IN_HEAP: [&str; 9] =
+    ["requests", "replies", "queues", "uploads", "sessions", "streams", "connections", "cache", "health"];
 
 /// Bytes of the heap that are paid for by those who use them.
 fn paid_otherwise(snapshot: &Snapshot) -> u64 {

@@ -57,21 +57,22 @@ fn every_key_there_is_stands_in_the_shipped_manifest() {
         http: { none: 1 }
         document: { none: 1 }
         signatures: { none: 1 }
+        uploads: { none: 1 }
         compile: { none: 1 }
         defaults: { none: 1 }
         agents: { a: { component: hello.wasm, none: 1, dirs: { /d: { path: docs, none: 1 } } } }";
-    let errors = Folder::new().parse(unknown).expect_err("nine unknown keys");
+    let errors = Folder::new().parse(unknown).expect_err("ten unknown keys");
     let tree = raw::parse(&text).expect("YAML");
     // Where the shipped manifest shows the keys of each table; an agent's caps are shown in `defaults`.
     let shown = |table: &str| match table {
-        "pressure" | "http" | "transports" | "document" | "signatures" | "compile" | "defaults" => {
+        "pressure" | "http" | "transports" | "document" | "signatures" | "uploads" | "compile" | "defaults" => {
             keys(&tree, &[table])
         }
         "agents.a" => [keys(&tree, &["agents", "files"]), keys(&tree, &["defaults"])].concat(),
         "agents.a.dirs./d" => keys(&tree, &["agents", "files", "dirs", "/docs"]),
         _ => keys(&tree, &[]),
     };
-    assert_eq!(errors.problems().len(), 9, "{errors}");
+    assert_eq!(errors.problems().len(), 10, "{errors}");
     for problem in errors.problems() {
         let table = problem.message.split('`').nth(3).unwrap_or_default();
         let (_, existing) = problem.suggestion.split_once("are: ").expect("lists the keys");

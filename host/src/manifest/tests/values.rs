@@ -166,3 +166,16 @@ fn components_from_elsewhere() {
         check(&text, &["cannot be pulled", "write oci://registry/repository:tag@sha256:"]);
     }
 }
+
+#[test]
+fn uploads() {
+    let uploads = Folder::new().parse("memory: 512M").expect("right").uploads;
+    let sizes = [uploads.blob_bytes_max, uploads.component_bytes_max, uploads.manifest_bytes_max];
+    assert_eq!(sizes, [64 * M, 24 * M, 4 * M]);
+    assert_eq!((uploads.disk, uploads.namespace_disk), (8192 * M, 2048 * M));
+    assert_eq!((uploads.open, uploads.repositories, uploads.tags, uploads.manifests), (64, 20_000, 10_000, 20_000));
+    assert_eq!((uploads.idle, uploads.grace), (Duration::from_secs(600), Duration::from_secs(3_600)));
+    check("memory: 512M\nuploads: { manifest_bytes_max: 5M }", &["it is at least 1K and at most 4M"]);
+    check("memory: 512M\nuploads: { open: 0 }", &["`uploads.open` cannot be `0`"]);
+    check("memory: 512M\nuploads: { idle: 1ms }", &["it is at least 100ms"]);
+}
