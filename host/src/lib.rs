@@ -64,6 +64,7 @@ pub mod http;
 pub mod manifest;
 pub mod mcp;
 pub mod memory;
+pub mod publish;
 pub mod registry;
 
 use std::future::Future;

@@ -8,12 +8,13 @@ const FILE_LINES_MAX: usize = 400;
 const FUNCTION_LINES_MAX: usize = 70;
 
 /// Which rooms of the host a room may name. Arrows point from left to right, never back.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("main", &["cli"]),
     ("cli", &["lib", "http", "agent", "access", "manifest", "memory"]),
-    ("lib", &["cli", "http", "mcp", "agent", "access", "registry", "memory", "manifest"]),
-    ("http", &["mcp", "agent", "access", "registry", "memory", "manifest"]),
+    ("lib", &["cli", "http", "mcp", "publish", "agent", "access", "registry", "memory", "manifest"]),
+    ("http", &["mcp", "publish", "agent", "access", "registry", "memory", "manifest"]),
     ("mcp", &["agent", "access", "registry", "handover", "memory", "manifest"]),
+    ("publish", &["agent", "access", "registry", "memory", "manifest"]),
     ("agent", &["registry", "access", "handover", "memory", "manifest"]),
     ("access", &["manifest"]),
     ("handover", &[]),
@@ -22,14 +23,14 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("memory", &[]),
 ];
 
-/// Libraries that only one room may name.
-const SOLE_USERS: [(&str, &str); 6] = [
-    ("wasmtime", "agent"),
-    ("wasmtime_wasi", "agent"),
-    ("axum", "http"),
-    ("hyper", "http"),
-    ("yrs", "registry"),
-    ("redb", "registry"),
+/// Libraries that only these rooms may name.
+const SOLE_USERS: [(&str, &[&str]); 6] = [
+    ("wasmtime", &["agent"]),
+    ("wasmtime_wasi", &["agent"]),
+    ("axum", &["http"]),
+    ("hyper", &["http"]),
+    ("yrs", &["registry"]),
+    ("redb", &["registry", "publish"]),
 ];
 
 /// The only files with unsafe code, each use with its reason.
@@ -117,16 +118,16 @@ fn arrows_point_one_way() {
 }
 
 #[test]
-fn one_room_names_each_library() {
+fn few_rooms_name_each_library() {
     let mut complaints = Vec::new();
     for Source { path, text } in sources(&["host"]) {
-        for (library, user) in SOLE_USERS {
-            if room(&path) == Some(user) || path.starts_with("host/benches/") {
+        for (library, users) in SOLE_USERS {
+            if room(&path).is_some_and(|room| users.contains(&room)) || path.starts_with("host/benches/") {
                 continue;
             }
             for (line, number) in code(&text).zip(1..) {
                 if names(line, library) {
-                    complaints.push(format!("{path}:{number}: only `{user}` may name {library}"));
+                    complaints.push(format!("{path}:{number}: only {users:?} may name {library}"));
                 }
             }
         }
