@@ -60,6 +60,11 @@ impl Principal {
         Self { role, ..self }
     }
 
+    /// Whether it has sent no token.
+    pub fn is_anonymous(&self) -> bool {
+        self.index == 0
+    }
+
     /// Its number among the principals of this host, from 0.
     pub fn index(&self) -> usize {
         self.index

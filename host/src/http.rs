@@ -12,7 +12,7 @@
 //! - `post`: an MCP message, or a stream to hear of more. `accept`: what may come back. `body`: its bytes. `reply`: the answer.
 //! - `resource`, `range`: a resource as plain bytes. `health`: `/livez`, `/readyz`, `/healthz`. `status`, `metrics`: what
 //!   operators see.
-//! - `entries`: the registry's entries, for operators.
+//! - `entries`: the registry's entries, for operators. `oci`: what is published, for clients of registries.
 //! - `yjs`: a client of the registry's document, by WebSocket.
 //! - `ask`: the other side, for the command line: a question to a running host.
 
@@ -26,6 +26,7 @@ mod health;
 mod identify;
 mod listen;
 mod metrics;
+mod oci;
 mod post;
 mod range;
 mod reply;
@@ -48,6 +49,7 @@ use crate::agent::Agents;
 use crate::manifest::{HttpLimits, Manifest};
 use crate::mcp;
 use crate::memory::{Accounts, Pressure, Thresholds};
+use crate::publish::Publishing;
 use crate::registry::Handle;
 use identify::Reach;
 use socket::Traffic;
@@ -79,10 +81,20 @@ pub struct Settings {
     thresholds: Thresholds,
     /// The registry's document, for its clients.
     document: Handle,
+    /// What is published.
+    publishing: Publishing,
+}
+
+/// What is served besides MCP.
+#[derive(Debug)]
+pub struct Stores {
+    pub document: Handle,
+    pub publishing: Publishing,
 }
 
 impl Settings {
-    pub fn new(manifest: &Manifest, access: Access, accounts: &Accounts, document: Handle) -> Self {
+    pub fn new(manifest: &Manifest, access: Access, accounts: &Accounts, stores: Stores) -> Self {
+        let Stores { document, publishing } = stores;
         Self {
             gate: gate::Gate::new(&manifest.hosts, &manifest.origins),
             access,
@@ -98,6 +110,7 @@ impl Settings {
             memory: manifest.memory,
             thresholds: manifest.pressure,
             document,
+            publishing,
         }
     }
 }
@@ -153,6 +166,11 @@ pub async fn serve(
 }
 
 impl App {
+    /// Whether the host is about to stop.
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
     async fn listen(self: &Arc<Self>, listener: TcpListener, audience: Audience, mut stopped: watch::Receiver<bool>) {
         let limits = self.settings.limits;
         let reach = Reach::of(&listener);

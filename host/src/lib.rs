@@ -20,12 +20,13 @@
 //! | [`access`] | tokens, principals, their shares | keeps a token's text |
 //! | [`memory`] | the accounts of the ledger | knows who charges |
 //! | [`registry`] | which agents there are, under which caps: the document `@mcp.registry` | knows how an agent runs |
+//! | [`publish`] | blobs, manifests and tags, as they are pushed | names HTTP or MCP |
 //! | [`agent`] | components, instances, limits, turns | names HTTP or MCP |
 //! | [`mcp`] | messages, eras, names, replies | names a socket |
 //! | [`http`] | sockets, routes, bodies | looks into a message |
 //! | [`cli`] | arguments, signals, exit codes | decides anything the manifest decides |
 //!
-//! Arrows point one way: `http -> mcp -> agent -> registry -> ledger`. The ledger is a crate of its own
+//! Arrows point one way: `http -> mcp -> agent -> registry -> ledger`, and `http -> publish -> agent`. The ledger is a crate of its own
 //! ([`stockade_ledger`]), so that Cargo proves it depends on nothing; so is the gate before the document ([`stockade_gate`]). The test `tidy` holds all this.
 //!
 //! # Who holds bytes
@@ -51,6 +52,9 @@
 //! | health, status, metrics | `health` | 8 MiB an answer | `pressure::*` |
 //! | the heap, free slots of the pool | `native`, after the fact | `memory`, by the ladder | `memory::pressure::tests::*` |
 //! | the registry's document | `document` | entries and bytes, after which it begins anew | `document::edits_do_not_add_up`, `registry::*` |
+//! | an open upload, a piece of a blob that is written | `uploads` | `uploads.open`; 256 KiB while its body comes | `oci_hostile::*` |
+//! | a manifest that is pushed | `uploads` | `uploads.manifest_bytes_max` | `oci_hostile::manifests_that_are_none` |
+//! | a piece of a blob that is sent | `replies` | 128 KiB each | `oci::blobs_are_pulled_whole_and_in_parts` |
 //! | a message of a client of the document | `requests` | 1 MiB each | `registry::sync::tests::*` |
 //! | frames that wait for such a client, what it says of itself | `streams` | 256 KiB each, `document.clients` | `registry::outbox::tests::*`, `registry::presence::tests::*` |
 //! | mapped code | `code` | `compile.loaded` | `limits::*` |
@@ -79,6 +83,7 @@ use access::Access;
 use agent::{Agents, Offered, Terms};
 use manifest::{Fuse, Manifest};
 use memory::{Accounts, Children, Lookout, Tenancy, fuse};
+use publish::Publishing;
 use registry::{Paying, Registry};
 
 /// Mode of the data directory: compiled code and the operator's token are nobody else's.
@@ -111,6 +116,7 @@ pub struct Host {
     agents: Agents,
     service: Arc<mcp::Service>,
     document: registry::Handle,
+    publishing: Publishing,
     http: http::Settings,
     lookout: Lookout,
 }
@@ -151,7 +157,10 @@ impl Host {
         };
         let agents = Agents::new(&registry, &accounts, terms)?;
         let service = Arc::new(mcp::Service::new(agents.clone(), &accounts, manifest.http, manifest.transports)?);
-        let http = http::Settings::new(manifest, access, &accounts, document.clone());
+        let paying = publish::Paying { uploads: accounts.uploads.clone(), replies: accounts.replies.clone() };
+        let publishing = Publishing::open(&manifest.data, manifest.uploads, paying)?;
+        let stores = http::Stores { document: document.clone(), publishing: publishing.clone() };
+        let http = http::Settings::new(manifest, access, &accounts, stores);
         let lookout = Lookout {
             memory: manifest.memory,
             thresholds: manifest.pressure,
@@ -165,7 +174,7 @@ impl Host {
                 move || agents.kept_by_pool()
             }),
         };
-        Ok(Self { accounts, agents, service, document, http, lookout })
+        Ok(Self { accounts, agents, service, document, publishing, http, lookout })
     }
 
     /// Sets the last fuse, if the manifest wants it: for a process that is this host's alone.
@@ -208,11 +217,13 @@ impl Host {
         let following = tokio::spawn(async move { agents.follow().await });
         let document = self.document;
         let cleaning = document.clone();
+        let publishing = self.publishing.clone();
         let gathering = tokio::spawn(async move {
-            tokio::join!(document.tend(), cleaning.clean_up());
+            tokio::join!(document.tend(), cleaning.clean_up(), publishing.tend());
         });
         http::serve(listeners, self.service.clone(), self.agents, self.http, shutdown).await;
         self.service.end();
+        self.publishing.end();
         // A compiling child ends with its task.
         loading.abort();
         tending.abort();

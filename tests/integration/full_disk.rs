@@ -1,4 +1,4 @@
-//! The registry's document when its disk is full: a small file system that only the host under test sees.
+//! The registry's document, and what is pushed, when the disk is full: a small file system that only the host under test sees.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use stockade_tests::editor::{Closed, Editor};
+use stockade_tests::oci::{IMAGE, Registry, digest, image};
 use stockade_tests::process::{Process, component, stockade_binary};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
@@ -177,4 +178,49 @@ async fn a_full_disk_refuses_edits_and_loses_none() {
     })
     .await
     .expect("in time");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_that_does_not_fit_on_the_disk_leaves_nothing() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let Some(disk) = Disk::new(dir.path()).await else {
+        return println!("not run: this machine lets nobody have a file system of its own");
+    };
+    let manifest = dir.path().join("manifest.yaml");
+    std::fs::write(&manifest, "memory: 256M\nagents: {}\n").expect("written");
+    let host = disk.host(&manifest).await.expect("it starts");
+    let registry = Registry::at(host.url()).with_token(&disk.token());
+    let before = registry.push("team/one", b"{}").await;
+    let files = |below: &str| std::fs::read_dir(disk.data().join("oci").join(below)).expect("readable").count();
+
+    let filler = disk.fill();
+    let bytes = vec![7; 1 << 20];
+    let path = format!("/v2/team/one/blobs/uploads/?digest={}", digest(&bytes));
+    let refused = registry.post(&path, bytes.clone()).await;
+    assert_eq!(refused.refusal(), (507, "DENIED".into()));
+    assert!(refused.text().contains("disk is full"), "{}", refused.text());
+    let refused = registry.put_manifest("team/one", "latest", IMAGE, &image(b"{}", &[])).await;
+    assert_eq!(refused.refusal(), (507, "DENIED".into()));
+    // Small ones may find room in what the index has; many of them do not.
+    let mut number = 0;
+    while number < EDITS_MAX {
+        let bytes = format!("{number} {}", "x".repeat(100));
+        number += 1;
+        let pushed =
+            registry.post(&format!("/v2/team/one/blobs/uploads/?digest={}", digest(bytes.as_bytes())), bytes).await;
+        if pushed.status != 201 {
+            assert_eq!(pushed.refusal(), (507, "DENIED".into()));
+            break;
+        }
+    }
+    assert_eq!(registry.get(&format!("/v2/team/one/blobs/{before}")).await.body, b"{}", "what is there is served");
+    assert_eq!((files("uploads"), files("blobs/sha256")), (0, number));
+
+    drop(filler);
+    registry.push("team/one", &bytes).await;
+    assert_eq!(registry.put_manifest("team/one", "latest", IMAGE, &image(b"{}", &[])).await.status, 201);
+    drop(host);
+    let host = disk.host(&manifest).await.expect("it starts");
+    let got = Registry::at(host.url()).get("/v2/team/one/manifests/latest").await;
+    assert_eq!((got.status, files("uploads")), (200, 0));
 }

@@ -11,6 +11,7 @@ pub mod guests;
 pub mod interop;
 pub mod legacy;
 pub mod load;
+pub mod oci;
 pub mod process;
 pub mod rmcp_client;
 pub mod soak;
@@ -38,7 +39,7 @@ pub use legacy::Session;
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Accounts that hold nothing when nobody calls (design, Memory 1).
-const EMPTY_AT_REST: [&str; 7] = ["guests", "compile", "copies", "requests", "replies", "queues", "streams"];
+const EMPTY_AT_REST: [&str; 8] = ["guests", "compile", "copies", "requests", "replies", "queues", "uploads", "streams"];
 
 /// Accounts that hold nothing once all clients have said goodbye.
 const EMPTY_AFTER_CLIENTS: [&str; 1] = ["sessions"];
@@ -161,9 +162,14 @@ impl TestHost {
         self.agents.get(name).expect("the agent is in the manifest").clone()
     }
 
-    /// The token that the host wrote for its operator, if its data lies where it does by default.
+    /// The host's data, if it lies where it does by default.
+    pub fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// The token that the host wrote for its operator.
     pub fn operator_token(&self) -> String {
-        let file = self.dir.path().join("data").join(stockade::access::operator::FILE);
+        let file = self.data().join(stockade::access::operator::FILE);
         std::fs::read_to_string(file).expect("the host wrote it").trim().to_owned()
     }
 

@@ -52,16 +52,17 @@ impl Descriptors {
             "`http.connections` of {} need {needed} open files, and this process may have {hard}: raise the limit \
              (`ulimit -Hn`, systemd's LimitNOFILE), or lower `http.connections` to {}",
             manifest.http.connections,
-            hard.saturating_sub(OTHERS).max(1)
+            hard.saturating_sub(needed - u64::from(manifest.http.connections)).max(1)
         ))
     }
 }
 
 /// Descriptors that are open when every client the manifest allows is connected; each call also opens the directories
-/// that its agent sees.
+/// that its agent sees, each upload and each blob on its way has a file.
 pub(super) fn needed(manifest: &Manifest) -> u64 {
     let directories = |spec: &crate::manifest::AgentSpec| u64::from(spec.concurrency) * spec.dirs.len() as u64;
-    u64::from(manifest.http.connections) + manifest.agents.values().map(directories).sum::<u64>() + OTHERS
+    let published = u64::from(manifest.uploads.open) + u64::from(manifest.http.in_flight);
+    u64::from(manifest.http.connections) + published + manifest.agents.values().map(directories).sum::<u64>() + OTHERS
 }
 
 impl fmt::Display for Bound {

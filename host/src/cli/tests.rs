@@ -138,11 +138,11 @@ fn the_lines_of_a_token_are_a_manifest() {
 fn too_few_open_files_are_reported() {
     let folder = tempfile::tempdir().expect("a folder for temporary files");
     let manifest = Manifest::parse("memory: 512M\nhttp: { connections: 2000 }", folder.path()).expect("right");
-    assert_eq!(descriptors::needed(&manifest), 2256);
+    assert_eq!(descriptors::needed(&manifest), 2576);
     let limits = |hard| Descriptors { soft: Bound(Some(1024)), hard: Bound(hard) };
-    assert_eq!((limits(None).shortage(&manifest), limits(Some(2256)).shortage(&manifest)), (None, None));
+    assert_eq!((limits(None).shortage(&manifest), limits(Some(2576)).shortage(&manifest)), (None, None));
     let shortage = limits(Some(1024)).shortage(&manifest).expect("too few");
-    assert!(shortage.contains("need 2256 open files") && shortage.contains("`http.connections` to 768"), "{shortage}");
+    assert!(shortage.contains("need 2576 open files") && shortage.contains("`http.connections` to 448"), "{shortage}");
 }
 
 #[test]

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -176,7 +175,7 @@ fn json(app: &App, level: Level, said: &impl Serialize) -> Response {
 /// such reason: it will not get better, and the others work.
 fn unready(app: &App) -> String {
     let mut reasons = String::new();
-    if app.draining.load(Ordering::Relaxed) {
+    if app.is_draining() {
         reasons.push_str("shutting down\n");
     }
     if app.settings.pressure.reading().level == Level::Maximum {

@@ -1,10 +1,11 @@
 //! Who asks: the principal of a request, from its token or from where it comes.
 //!
-//! A token comes as `Authorization: Bearer TOKEN`; a WebSocket, for which browsers let a page set no header, may name
+//! A token comes as `Authorization: Bearer TOKEN`, where clients of registries call also as the password of `Basic`; a WebSocket, for which browsers let a page set no header, may name
 //! `stockade.token.TOKEN` among its subprotocols. Never in a query, which ends up in logs. Whoever sends a token and is not
 //! known is refused, never taken for somebody without one. Without a token only this machine itself may call: the
 //! listener is on loopback, the request names a loopback host, and no proxy has passed it on.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::http::header::{AUTHORIZATION, HOST, SEC_WEBSOCKET_PROTOCOL, UPGRADE, WWW_AUTHENTICATE};
@@ -12,6 +13,8 @@ use axum::http::request::Parts;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, Version};
 use axum::response::Response;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use tokio::net::TcpListener;
 
 use super::{gate, reply};
@@ -31,6 +34,14 @@ pub enum Reach {
     Loopback,
     /// Other machines.
     Network,
+}
+
+/// How a token may come in `Authorization`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Schemes {
+    Bearer,
+    /// Also as the password of any user.
+    BearerAndBasic,
 }
 
 /// Why nobody is known to ask.
@@ -57,10 +68,15 @@ impl Reach {
 }
 
 /// Finds who asks.
-pub fn identify(access: &Access, reach: Reach, request: &Parts) -> Result<Arc<Principal>, Unauthorized> {
+pub fn identify(
+    access: &Access,
+    reach: Reach,
+    request: &Parts,
+    schemes: Schemes,
+) -> Result<Arc<Principal>, Unauthorized> {
     let Parts { uri, headers, version, .. } = request;
-    match token(headers)? {
-        Some(token) => access.by_token(token).ok_or(Unauthorized::Unknown),
+    match token(headers, schemes)? {
+        Some(token) => access.by_token(&token).ok_or(Unauthorized::Unknown),
         // Of clients of today only proxies speak HTTP/1.0.
         None if reach == Reach::Loopback && *version != Version::HTTP_10 && is_local(uri, headers) => {
             Ok(access.anonymous())
@@ -70,11 +86,13 @@ pub fn identify(access: &Access, reach: Reach, request: &Parts) -> Result<Arc<Pr
 }
 
 /// The one token of a request.
-fn token(headers: &HeaderMap) -> Result<Option<&str>, Unauthorized> {
-    let bearers = headers.get_all(AUTHORIZATION).iter().map(bearer);
+fn token(headers: &HeaderMap, schemes: Schemes) -> Result<Option<Cow<'_, str>>, Unauthorized> {
+    let bearers = headers.get_all(AUTHORIZATION).iter().map(|value| authorized(value, schemes));
     let protocols = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter(|_| is_websocket(headers));
     let named = protocols.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
-    let named = named.filter_map(|protocol| protocol.trim().strip_prefix(TOKEN_PROTOCOL)).map(well_formed);
+    let named = named
+        .filter_map(|protocol| protocol.trim().strip_prefix(TOKEN_PROTOCOL))
+        .map(|token| well_formed(token).map(Cow::Borrowed));
     let mut tokens = bearers.chain(named);
     match (tokens.next(), tokens.next()) {
         (None, _) => Ok(None),
@@ -83,13 +101,25 @@ fn token(headers: &HeaderMap) -> Result<Option<&str>, Unauthorized> {
     }
 }
 
-fn bearer(value: &HeaderValue) -> Result<&str, Unauthorized> {
-    let (scheme, token) = value.to_str().ok().and_then(|value| value.split_once(' ')).ok_or(Unauthorized::Malformed)?;
+/// The token of one `Authorization`.
+fn authorized(value: &HeaderValue, schemes: Schemes) -> Result<Cow<'_, str>, Unauthorized> {
+    let (scheme, said) = value.to_str().ok().and_then(|value| value.split_once(' ')).ok_or(Unauthorized::Malformed)?;
+    let said = said.trim_matches(' ');
     if scheme.eq_ignore_ascii_case("bearer") {
-        well_formed(token.trim_matches(' '))
+        well_formed(said).map(Cow::Borrowed)
+    } else if scheme.eq_ignore_ascii_case("basic") && schemes == Schemes::BearerAndBasic {
+        password(said).map(Cow::Owned)
     } else {
         Err(Unauthorized::Malformed)
     }
+}
+
+/// The password of `Basic` (RFC 7617); whose it is, the token says itself.
+fn password(credentials: &str) -> Result<String, Unauthorized> {
+    let decoded = BASE64_STANDARD.decode(credentials).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let decoded = decoded.ok_or(Unauthorized::Malformed)?;
+    let (_, password) = decoded.split_once(':').ok_or(Unauthorized::Malformed)?;
+    well_formed(password).map(str::to_owned)
 }
 
 /// A token as RFC 6750 allows it.

@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 
 use super::accept;
-use super::identify::identify;
+use super::identify::{Schemes, identify};
 use super::reply::{Connection, Held, closing, plain, response};
 use super::route::{Admission, Desk};
 use super::{App, body, gate};
@@ -93,7 +93,7 @@ pub fn come_in(desk: &Desk, request: &Parts) -> Result<(Arc<Principal>, gate::Pa
     let app = &desk.app;
     let page = app.settings.gate.check(&request.uri, &request.headers);
     let page = page.map_err(|denied| closing(app.mcp.refuse(StatusCode::FORBIDDEN, &denied.to_string()), None))?;
-    match identify(&app.settings.access, desk.reach, request) {
+    match identify(&app.settings.access, desk.reach, request, Schemes::Bearer) {
         Ok(principal) if desk.admission == Admission::Open => Ok((principal, page)),
         Ok(_) => Err(Box::new(closing(connections_full(desk), page))),
         Err(unauthorized) => Err(Box::new(unauthorized.refuse(&app.mcp, page))),

@@ -32,6 +32,17 @@ pub struct Span {
 }
 
 impl Span {
+    /// All of so many bytes; nothing of none.
+    pub fn whole(size: u64) -> Option<Self> {
+        size.checked_sub(1).map(|to| Self { from: 0, to })
+    }
+
+    /// `Content-Range` of these bytes, of so many.
+    pub fn content_range(&self, size: u64) -> HeaderValue {
+        let text = format!("bytes {}-{}/{size}", self.from, self.to);
+        HeaderValue::try_from(text).expect("digits can stand in a header")
+    }
+
     pub fn length(&self) -> u64 {
         self.to - self.from + 1
     }

@@ -19,7 +19,7 @@ use stockade_ledger::Charge;
 
 use super::gate;
 use super::post::{bears, come_in};
-use super::range::{self, Asked, Span};
+use super::range::{self, Asked};
 use super::reply::{Connection, Held, Streaming, closing, plain};
 use super::route::Desk;
 use crate::access::Principal;
@@ -281,11 +281,4 @@ fn media_type(head: &Head) -> HeaderValue {
         (None, Form::Binary) => "application/octet-stream".to_owned(),
     };
     HeaderValue::try_from(shown).unwrap_or(HeaderValue::from_static("application/octet-stream"))
-}
-
-impl Span {
-    fn content_range(&self, size: u64) -> HeaderValue {
-        let text = format!("bytes {}-{}/{size}", self.from, self.to);
-        HeaderValue::try_from(text).expect("digits can stand in a header")
-    }
 }

@@ -8,6 +8,7 @@
 //! | `/messages`, `/messages/{agent}` | POST, with `transports.sse` | – |
 //! | `/yjs/@mcp.registry` | GET, to be a WebSocket | – |
 //! | `/yjs/@mcp.registry/schema.json` | GET | – |
+//! | `/v2/`, and what is below it | the distribution API of OCI | – |
 //! | `/livez`, `/readyz` | GET | GET |
 //! | `/healthz` | GET: the level alone | GET: everything, for observers |
 //! | `/metrics` | – | GET, for observers |
@@ -27,7 +28,7 @@ use axum::response::Response;
 use axum::routing::{any, get};
 
 use super::identify::Reach;
-use super::{App, Audience, entries, health, metrics, post, reply, resource, status, yjs};
+use super::{App, Audience, entries, health, metrics, oci, post, reply, resource, status, yjs};
 use crate::mcp::Scope;
 
 /// Methods of MCP's own paths.
@@ -62,6 +63,9 @@ pub fn table(audience: Audience, desk: Desk) -> Router {
             .route("/mcp", any(all))
             .route("/mcp/{agent}", any(one))
             .route("/agents/{agent}/resources", any(resources))
+            .route("/v2", any(oci::answer))
+            .route("/v2/", any(oci::answer))
+            .route("/v2/{*rest}", any(oci::answer))
             .route("/yjs/{document}", any(document))
             .route("/yjs/{document}/schema.json", get(yjs::schema)),
         Audience::Admin => health

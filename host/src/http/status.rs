@@ -12,7 +12,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::App;
-use super::identify::{Unauthorized, identify};
+use super::identify::{Schemes, Unauthorized, identify};
 use super::post::come_in;
 use super::reply::{closing, plain};
 use super::route::Desk;
@@ -116,7 +116,7 @@ pub fn observer(desk: &Desk, request: &Parts) -> Result<(), Box<Response>> {
     let app = &desk.app;
     let refuse = |text: &str| closing(app.mcp.refuse(StatusCode::FORBIDDEN, text), None);
     app.settings.gate.check(&request.uri, &request.headers).map_err(|denied| refuse(&denied.to_string()))?;
-    match identify(&app.settings.access, desk.reach, request) {
+    match identify(&app.settings.access, desk.reach, request, Schemes::Bearer) {
         Ok(who) if who == app.settings.access.anonymous() || who.role == Role::Operator => Ok(()),
         Ok(_) => Err(refuse("only an operator may ask this: send the token of one, or none on this machine").into()),
         Err(unauthorized) => Err(unauthorized.refuse(&app.mcp, None).into()),

@@ -10,9 +10,10 @@ use tokio::sync::oneshot;
 use super::{Settings, gate, serve};
 use crate::Listeners;
 use crate::agent::Agents;
-use crate::manifest::HttpLimits;
+use crate::manifest::{HttpLimits, Manifest};
 use crate::mcp::tests::{Empty, LIMITS};
 use crate::memory::{Accounts, Level, Reading, Thresholds};
+use crate::publish::{Paying, Publishing};
 
 const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 
@@ -24,6 +25,7 @@ struct Host {
     stop: oneshot::Sender<()>,
     ended: tokio::task::JoinHandle<()>,
     _empty: Empty,
+    _published: tempfile::TempDir,
 }
 
 /// What the process may use.
@@ -37,6 +39,7 @@ impl Host {
             admin: TcpListener::bind("127.0.0.1:0").await.unwrap(),
         };
         let (public, admin) = (listeners.public.local_addr().unwrap(), listeners.admin.local_addr().unwrap());
+        let published = tempfile::tempdir().unwrap();
         let settings = Settings {
             gate: gate::Gate::new(&[], &["https://app.example.org".into()]),
             access: empty.access.clone(),
@@ -52,13 +55,23 @@ impl Host {
             memory: MEMORY,
             thresholds: Thresholds { warning: 1, critical: 2, maximum: MEMORY },
             document: empty.document.clone(),
+            publishing: publishing(&empty, published.path()),
         };
         let (stop, stopped) = oneshot::channel();
         let (service, agents) = (empty.service(limits), empty.agents.clone());
         let ended = tokio::spawn(serve(listeners, service, agents.clone(), settings, async {
             let _ = stopped.await;
         }));
-        Self { public, admin, accounts: empty.accounts.clone(), agents, stop, ended, _empty: empty }
+        Self {
+            public,
+            admin,
+            accounts: empty.accounts.clone(),
+            agents,
+            stop,
+            ended,
+            _empty: empty,
+            _published: published,
+        }
     }
 
     async fn stop(self) {
@@ -76,6 +89,13 @@ impl Host {
         let head = format!("POST /mcp HTTP/1.1\r\nhost: localhost\r\n{more}content-length: {length}\r\n\r\n{body}");
         exchange(self.public, &head).await
     }
+}
+
+/// Repositories of a host with nothing in them.
+fn publishing(empty: &Empty, data: &std::path::Path) -> Publishing {
+    let limits = Manifest::parse("memory: 512M", data).unwrap().uploads;
+    let paying = Paying { uploads: empty.accounts.uploads.clone(), replies: empty.accounts.replies.clone() };
+    Publishing::open(data, limits, paying).unwrap()
 }
 
 async fn exchange(address: SocketAddr, request: &str) -> String {

@@ -1,6 +1,9 @@
 use axum::http::{Request, Version};
 
-use super::{Reach, Unauthorized, identify};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
+use super::{Reach, Schemes, Unauthorized, identify};
 use crate::access::{Access, Token};
 use crate::manifest::{Manifest, Overrides};
 
@@ -41,7 +44,7 @@ impl Asker {
             request = request.header(*name, value.replace("TOKEN", &self.token));
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        identify(&self.access, reach, &parts).map(|principal| principal.name.to_string())
+        identify(&self.access, reach, &parts, Schemes::Bearer).map(|principal| principal.name.to_string())
     }
 
     fn check(&self, headers: &[(&'static str, &str)], expected: Result<&str, Unauthorized>) {
@@ -115,4 +118,27 @@ fn the_http_of_proxies_needs_a_token() {
     let found = |headers| asker.found_in(Version::HTTP_10, Reach::Loopback, "/mcp", headers);
     assert_eq!(found(&local[..1]), Err(Unauthorized::Missing));
     assert_eq!(found(&local), Ok("ann".into()));
+}
+
+#[test]
+fn clients_of_registries_send_it_as_a_password() {
+    let asker = Asker::new();
+    let found = |value: &str, schemes| {
+        let request = Request::get("/v2/").header("host", "localhost").header("authorization", value);
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        identify(&asker.access, Reach::Network, &parts, schemes).map(|principal| principal.name.to_string())
+    };
+    let basic = |text: &str| format!("Basic {}", BASE64_STANDARD.encode(text));
+    let token = &asker.token;
+    for user in ["", "ann", "anybody"] {
+        let said = basic(&format!("{user}:{token}"));
+        assert_eq!(found(&said, Schemes::BearerAndBasic), Ok("ann".into()));
+        assert_eq!(found(&said, Schemes::Bearer), Err(Unauthorized::Malformed), "elsewhere it says nothing");
+    }
+    assert_eq!(found(&format!("Bearer {token}"), Schemes::BearerAndBasic), Ok("ann".into()));
+    assert_eq!(found(&basic("ann:wrong"), Schemes::BearerAndBasic), Err(Unauthorized::Unknown));
+    for wrong in [basic("ann"), basic("ann:"), "Basic".into(), "Basic %%%".into(), basic("ann:a b"), "Digest x".into()]
+    {
+        assert_eq!(found(&wrong, Schemes::BearerAndBasic), Err(Unauthorized::Malformed), "{wrong}");
+    }
 }
