@@ -54,8 +54,9 @@ pub use receive::Receiving;
 /// Threads that may work on the disk for publishing at once; others wait for their turn.
 const DISK_TURNS: usize = 16;
 
-/// Bytes of a blob that are read and sent at a time.
+/// Bytes of a blob that are read and sent at a time; fewer where many are sent, but not less than the second.
 const PIECE_BYTES: u64 = 128 << 10;
+const PIECE_BYTES_MIN: u64 = 4 << 10;
 
 /// Random bytes of an upload's name.
 const ID_BYTES: usize = 16;
@@ -139,14 +140,21 @@ impl Publishing {
         self.on_disk(move |inner| inner.blob(&repository, &digest)).await
     }
 
-    /// Bytes of a blob from an offset on, as many as are sent at a time; none at its end.
+    /// Bytes of a blob from an offset on, as many as are sent at a time; none at its end. Where replies are nearly full there are
+    /// fewer: a blob that is on its way should not break off.
     ///
     /// # Errors
     ///
     /// When nobody lends them, or the disk fails.
     pub async fn piece(&self, blob: &Arc<Blob>, offset: u64, bytes_max: u64) -> Result<Bytes, Error> {
-        let bytes = bytes_max.min(PIECE_BYTES).min(blob.bytes.saturating_sub(offset));
-        let charge = self.0.replies.charge(bytes)?;
+        let mut bytes = bytes_max.min(PIECE_BYTES).min(blob.bytes.saturating_sub(offset));
+        let charge = loop {
+            match self.0.replies.charge(bytes) {
+                Ok(charge) => break charge,
+                Err(refusal) if bytes <= PIECE_BYTES_MIN => return Err(refusal.into()),
+                Err(_) => bytes = (bytes / 2).max(PIECE_BYTES_MIN),
+            }
+        };
         let blob = blob.clone();
         let read = self.on_disk(move |_| {
             let mut bytes = vec![0; usize::try_from(bytes).expect("a piece is small")];

@@ -75,6 +75,17 @@ impl Inner {
 
     /// Removes files that the index does not know: a crash between the two leaves one.
     pub(super) fn remove_strays(&self) -> Result<usize, Error> {
+        let mut removed = 0;
+        loop {
+            let now = self.remove_some_strays()?;
+            removed += now;
+            if now < REMOVED_MAX {
+                return Ok(removed);
+            }
+        }
+    }
+
+    fn remove_some_strays(&self) -> Result<usize, Error> {
         let mut strays = Vec::new();
         self.blobs.each(|digest| {
             if strays.len() < REMOVED_MAX && !self.index.read(|view| view.has_blob(&digest)).unwrap_or(true) {

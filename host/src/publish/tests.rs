@@ -173,3 +173,20 @@ async fn what_nobody_names_is_swept_and_what_is_named_stays() {
     sweep(200);
     assert_eq!((case.files("blobs/sha256"), case.publishing.0.index.total()), (0, 0));
 }
+
+#[tokio::test]
+async fn pieces_are_smaller_where_replies_are_nearly_full() {
+    let case = Case::new("");
+    let bytes = vec![7; 300_000];
+    let digest = Digest::of(Algorithm::Sha256, &bytes);
+    case.push(&bytes, &digest).await.unwrap();
+    case.assert_nothing_open().await;
+    let blob = Arc::new(case.publishing.blob(&case.repository, &digest).await.unwrap());
+    let full = case.publishing.0.replies.charge((4 << 20) - 40_000).unwrap();
+    let piece = case.publishing.piece(&blob, 0, u64::MAX).await.unwrap();
+    assert_eq!((piece.len(), case.publishing.0.replies.free()), (32 << 10, 40_000 - (32 << 10)));
+    let next = case.publishing.piece(&blob, 0, u64::MAX).await.unwrap();
+    let refused = case.publishing.piece(&blob, 0, u64::MAX).await.unwrap_err();
+    assert!(matches!(refused, Error::Unpaid(_)), "{refused}, after {}", next.len());
+    drop((full, piece, next));
+}

@@ -6,7 +6,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 
 use super::refuse::Refused;
-use super::{CONTENT_DIGEST, Call, blobs, empty, shown};
+use super::{CONTENT_DIGEST, Call, blobs, content_range, empty, shown};
 use crate::http::body;
 use crate::publish::error::{Error, Limit};
 use crate::publish::name::Reference;
@@ -66,8 +66,9 @@ fn unread(call: &Call<'_>, error: body::Error) -> Refused {
         body::Error::TooLarge => {
             let cap = call.publishing().limits().manifest_bytes_max;
             let (name, unit) = ("uploads.manifest_bytes_max", "bytes");
-            // How large it is was not waited for.
-            Error::TooLarge(Limit { name, unit, cap, used: cap, wanted: 1 }).into()
+            // How large it is was not waited for, where it did not say so.
+            let wanted = content_range::length(&call.parts.headers).unwrap_or(cap + 1);
+            Error::TooLarge(Limit { name, unit, cap, used: 0, wanted }).into()
         }
         body::Error::TooSlow => {
             let wait = limits.body_wait.as_millis();
