@@ -39,8 +39,10 @@ pub(super) fn check(engine: &Engine, component: &Component) -> Result<(), Misfit
         let interface = ours(name);
         described |= interface == Some(REQUIRED_EXPORT);
         let known = interface.is_some_and(|it| it == REQUIRED_EXPORT || OPTIONAL_EXPORTS.contains(&it));
-        // Functions beside the interfaces are a toolchain's own (initialisers, say); nobody can call them here.
-        if !known && matches!(item.ty, ComponentItem::ComponentInstance(_)) {
+        // Functions beside the interfaces, and interfaces of no package, are a toolchain's own (initialisers, say: those of
+        // componentize-py stand in `exports`); nobody can call them here.
+        let named = name.contains(':') && matches!(item.ty, ComponentItem::ComponentInstance(_));
+        if !known && named {
             misfit.extra_exports.push(name.to_owned());
         }
     }

@@ -101,6 +101,7 @@ pub const ALL: &[Case] = &[
     made("wrong-signature", misfits::wrong_signature, End::NotLoaded("tools")),
     made("missing-describe", misfits::missing_describe, End::NotLoaded("stockade:agent/describe@0.1.0")),
     made("unknown-import", misfits::unknown_import, End::NotLoaded("stockade:agent/teleport@0.1.0")),
+    made("toolchains-own-export", misfits::toolchains_own_export, End::Served),
     // The compiler.
     made("compile-bomb-memory", bombs::compile_bomb_memory, End::NotLoaded("memory")),
     made("compile-bomb-time", bombs::compile_bomb_time, End::Served),

@@ -38,6 +38,12 @@ impl Contract {
         self
     }
 
+    /// With an interface of no package beside ours, as compilers of other languages leave one for themselves.
+    pub(super) fn leaving(mut self, name: &str, functions: &str) -> Self {
+        self.world += &format!("export {name}: interface {{ {functions} }}");
+        self
+    }
+
     /// The component that a core module makes of this contract.
     pub(super) fn encode(&self, module: Vec<u8>) -> Vec<u8> {
         let world = format!("package stockade:made; world made {{ {} }}", self.world);

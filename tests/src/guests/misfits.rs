@@ -73,3 +73,10 @@ pub(super) fn unknown_import() -> Vec<u8> {
     let imports = r#"(import "stockade:agent/teleport@0.1.0" "away" (func $away))"#;
     Agent { contract, imports: imports.into(), call: "(call $away)", ..Agent::default() }.component()
 }
+
+/// No misfit: what a compiler exports for itself, and nobody calls, is no part of any contract.
+pub(super) fn toolchains_own_export() -> Vec<u8> {
+    let contract = Contract::exporting(&["describe", "tools"]).leaving("exports", "init: func();");
+    Agent { contract, definitions: r#"(func (export "exports#init") unreachable)"#.into(), ..Agent::default() }
+        .component()
+}
