@@ -4,8 +4,9 @@
 //! makes a fresh instance that `limiter`, `clock`, `output` and `state` hold in bounds (`large` lists those that take much),
 //! `calls` and `read` run it, and
 //! `outcome` names what came of it. Components come from `shelf`, which has `compile` make what `cache` does not hold; `known` is
-//! what earlier starts found out about them. A name is a `home`; what runs there is a `release`, of which there may be several
-//! `versions`; `admit` tries one before it is served, and `probation` watches it while it is new. What
+//! what earlier starts found out about them, and `inspect` what a publisher wants to know. A name is a `home`; what runs there is
+//! a `release`, of which there may be several `versions`; `admit` tries one before it is served, and `probation` watches it
+//! while it is new. What
 //! a guest says meanwhile goes to `feedback`, and what it says has changed to `changes`; `watch` looks for itself.
 //!
 //! Invariants: no instance serves two callers; nothing that failed is used again; whatever a guest can make the host hold
@@ -25,6 +26,7 @@ mod failure;
 pub mod feedback;
 mod fit;
 mod home;
+mod inspect;
 mod known;
 mod large;
 mod limiter;
@@ -61,11 +63,13 @@ use release::Release;
 use shelf::Loaded;
 
 pub use admit::{Admitted, Measured, Shape, Unfit};
+pub use cache::digest;
 pub use calls::Called;
 pub use compile_child::{ChildLimits, Optimise, compile_child};
 pub use engine::LATENESS;
 pub use failure::{Failure, Limit, LimitName, Unit};
 pub use probation::Troubled;
+pub use inspect::{Anatomy, Stock};
 pub use read::{CHUNK_BYTES_MAX, Plan, Read, Use};
 pub use release::Version;
 pub use roster::{Agents, Offered, Roll, Terms, first_bytes, precompile, without_own_place};

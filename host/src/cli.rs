@@ -3,12 +3,18 @@
 //! Owns what an operator types and reads in a terminal. Never decides anything that the manifest decides.
 
 mod agents;
+mod build;
 mod capacity;
 mod check;
 mod compile_child;
+mod completions;
 mod descriptors;
+mod inspect;
 mod log;
+mod new;
+mod run;
 mod serve;
+mod single;
 mod status;
 mod token;
 
@@ -45,6 +51,10 @@ Examples:
   stockade status                           how the agents of the running host are
   stockade agents                           what the registry says of them
   stockade set hello memory=8M deadline=2s  change it; the next call runs under it
+  stockade new price-list                   begin an agent of your own
+  stockade build                            make it a component, checked against the contract
+  stockade run                              serve it alone, under the caps of production
+  stockade inspect hello.wasm               what is in a component, and does it fit?
   RUST_LOG=stockade=debug stockade serve    say more in the log, which goes to standard error
 
   curl http://127.0.0.1:8081/readyz         are the agents loaded?
@@ -86,6 +96,16 @@ enum Command {
     Disable(agents::One),
     /// Have an agent not served any more; its entry is removed later
     Retire(agents::One),
+    /// Begin an agent in Rust, which builds and has a test
+    New(new::Options),
+    /// Build an agent in Rust, and check it against the contract
+    Build(build::Options),
+    /// Say what a component is, whether it fits the contract, and what it offers
+    Inspect(inspect::Options),
+    /// Serve one agent on this machine, under the caps of production
+    Run(run::Options),
+    /// Print what a shell needs to complete arguments
+    Completions(completions::Options),
     /// Compile one component from standard input to standard output, under limits; the host runs this
     #[command(hide = true)]
     CompileChild(compile_child::Options),
@@ -126,6 +146,11 @@ pub fn main() -> ExitCode {
         Command::Enable(options) => agents::enable(&options),
         Command::Disable(options) => agents::disable(&options),
         Command::Retire(options) => agents::retire(&options),
+        Command::New(options) => new::new(&options),
+        Command::Build(options) => build::build(&options),
+        Command::Inspect(options) => inspect::inspect(&options),
+        Command::Run(options) => run::run(&options),
+        Command::Completions(options) => completions::completions(&options),
         Command::CompileChild(options) => compile_child::compile_child(&options),
     };
     match done {
@@ -165,6 +190,11 @@ fn overrides(port: Option<&str>) -> Result<Overrides, Stop> {
 /// The variable `PORT`.
 fn port() -> Option<String> {
     std::env::var_os("PORT").map(|port| port.to_string_lossy().into_owned())
+}
+
+/// Foreign words, of which none may steer the terminal.
+fn plain(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }
 
 /// Prints on standard output. Who closed it, as `head` does, does not want to know.

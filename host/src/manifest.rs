@@ -176,6 +176,9 @@ pub enum LogFormat {
     Json,
 }
 
+/// Cap of one call, unless the manifest says otherwise.
+pub const CALL_MEMORY_BYTES_DEFAULT: u64 = 64 << 20;
+
 /// Guest memory a call is guaranteed, unless the manifest or the component asks for more.
 pub const RESERVE_BYTES_DEFAULT: u64 = 2 << 20;
 

@@ -20,6 +20,7 @@ mod pair;
 mod plain_reads;
 mod pressure;
 mod reading;
+mod scaffold;
 mod sessions;
 mod shares;
 mod shipped;

@@ -68,6 +68,15 @@ pub(super) enum Code {
     Fast,
 }
 
+/// sha256 of what is left of a file, in hex.
+///
+/// # Errors
+///
+/// When it cannot be read.
+pub fn digest(file: &mut std::fs::File) -> io::Result<String> {
+    Digest::of_file(file).map(|digest| digest.0)
+}
+
 /// A file that is being written by the compiling child; gone unless it is kept.
 #[derive(Debug)]
 pub(super) struct Draft<'a> {

@@ -23,6 +23,7 @@ use super::contract::stockade::agent::{host, types};
 use super::engine::{self, GUEST_STACK_BYTES, Lateness, Pool};
 use super::fit::{self, Misfit};
 use super::release::Release;
+use super::inspect::{self, Anatomy};
 use super::state::State;
 use crate::manifest::CompileLimits;
 use crate::memory::Accounts;
@@ -35,9 +36,6 @@ const CODE_SHARE: u64 = 8;
 /// How often it is tried to make better code while there is no memory for it, and the pause between two tries.
 const IMPROVE_TRIES: u32 = 60;
 const IMPROVE_PAUSE: Duration = Duration::from_secs(10);
-
-/// Bytes of a page of linear memory, the unit in which components declare theirs.
-const PAGE_BYTES: u64 = 64 << 10;
 
 /// The shelf of loaded components.
 pub(super) struct Shelf {
@@ -176,6 +174,14 @@ impl Shelf {
         loaded
     }
 
+    /// What a component is made of, without putting it on the shelf.
+    pub async fn anatomy(&self, release: &Release) -> Result<Anatomy, LoadError> {
+        let (digest, size) = self.compiled(release, None).await?;
+        let _charge = self.make_room(CODE_BASE_BYTES + size / CODE_SHARE)?;
+        let (component, _) = self.map(release, &digest).await?;
+        Ok(inspect::anatomy(&self.engine, &component))
+    }
+
     /// Maps compiled code. What cannot be mapped is damaged, or of a compiler that was exchanged under us: it is made anew,
     /// once.
     async fn map(&self, release: &Release, digest: &Digest) -> Result<(Component, Code), LoadError> {
@@ -285,10 +291,7 @@ impl Shelf {
         fit::check(&self.engine, component).map_err(LoadError::Misfit)?;
         let unlinkable = |error: wasmtime::Error| LoadError::Unlinkable(format!("{error:#}"));
         let pre = self.linker.instantiate_pre(component).map_err(unlinkable)?;
-        let initial_memory = component.resources_required().map_or(0, |required| {
-            let pages = required.max_initial_memory_size.unwrap_or(0);
-            u64::from(required.num_memories).saturating_mul(pages).saturating_mul(PAGE_BYTES)
-        });
+        let initial_memory = inspect::initial_memory(component);
         Ok(Loaded {
             describe: describe::GuestIndices::new(&pre).map_err(unlinkable)?,
             resources: resources::GuestIndices::new(&pre).ok(),

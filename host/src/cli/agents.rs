@@ -12,13 +12,23 @@ use super::{Stop, say, status};
 use crate::http::ask;
 use crate::manifest::size;
 
+const EXAMPLES: &str = "\
+Examples:
+  stockade agents                           every entry, and how its agent does
+  stockade agent hello                      one entry in full
+  stockade set hello memory=8M deadline=2s  the next call runs under it
+  stockade set hello memory=                as the manifest has it
+  stockade disable hello                    not served until `stockade enable hello`";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct All {
     #[command(flatten)]
     host: status::Host,
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct One {
     /// The agent's name
     name: String,
@@ -27,6 +37,7 @@ pub(super) struct One {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Set {
     /// The agent's name
     name: String,

@@ -13,7 +13,13 @@ use crate::manifest::{self, AgentSpec, Manifest, Role, size};
 use crate::memory::{REQUESTS_FLOOR_BYTES, Tenancy, percent, share};
 use crate::{Host, agent};
 
+const EXAMPLES: &str = "\
+Examples:
+  stockade check                            is ./manifest.yaml right, and what does it come to?
+  stockade check --precompile               also compile every agent, so that the first start is quick";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Options {
     /// The manifest
     #[arg(long, value_name = "FILE", default_value = "manifest.yaml")]

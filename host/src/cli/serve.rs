@@ -4,9 +4,11 @@ use std::future::pending;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use tokio::net::TcpListener;
+use tokio::runtime::{self, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -16,7 +18,13 @@ use crate::Listeners;
 use crate::manifest::{Manifest, Overrides, parse_address};
 use crate::memory::allocator;
 
+const EXAMPLES: &str = "\
+Examples:
+  stockade serve                            serve ./manifest.yaml
+  stockade serve --listen 127.0.0.1:0       on a free port, which is printed";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Options {
     /// The manifest
     #[arg(long, value_name = "FILE", default_value = "manifest.yaml")]
@@ -40,11 +48,20 @@ pub(super) fn serve(options: &Options) -> Result<(), Stop> {
         ..overrides(port().as_deref())?
     };
     let manifest = Manifest::load(&options.manifest, &overrides)?;
+    let runtime = prepare(&manifest)?;
+    let done = runtime.block_on(run(&manifest));
+    // What still blocks now, such as a read from a dead network disk, must not keep the process alive.
+    runtime.shutdown_background();
+    Ok(done?)
+}
+
+/// Makes the process one that serves this manifest: its log, its limits, its threads.
+pub(super) fn prepare(manifest: &Manifest) -> Result<Runtime, Stop> {
     log::start(manifest.log, std::env::var("RUST_LOG").ok().as_deref())?;
     for warning in &manifest.warnings {
         tracing::warn!(place = warning.location(), "{}; {}", warning.message, warning.suggestion);
     }
-    match Descriptors::raise().map(|descriptors| descriptors.shortage(&manifest)) {
+    match Descriptors::raise().map(|descriptors| descriptors.shortage(manifest)) {
         Ok(None) => {}
         Ok(Some(shortage)) => tracing::warn!("{shortage}"),
         Err(error) => tracing::warn!("{error:#}"),
@@ -52,40 +69,45 @@ pub(super) fn serve(options: &Options) -> Result<(), Stop> {
     if let Err(error) = allocator::configure() {
         tracing::warn!("{error:#}");
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .max_blocking_threads(crate::threads_max(&manifest))
-        .build()
-        .context("cannot start threads")?;
-    let done = runtime.block_on(run(&manifest));
-    // What still blocks now, such as a read from a dead network disk, must not keep the process alive.
-    runtime.shutdown_background();
-    Ok(done?)
+    let threads = crate::threads_max(manifest);
+    let runtime = runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(threads).build();
+    Ok(runtime.context("cannot start threads")?)
 }
 
-/// Serves until a signal comes and running calls have ended, or until a second signal.
 async fn run(manifest: &Manifest) -> anyhow::Result<()> {
     let program = PathBuf::from(THIS_PROGRAM);
     // First, so that a signal during a slow start is not lost.
     let mut signals = Signals::install()?;
-    let listeners =
-        Listeners { public: bind(manifest.listen, "--listen").await?, admin: bind(manifest.admin, "--admin").await? };
+    let listeners = listen(manifest).await?;
     announce(&listeners)?;
+    let serve = async |stopped: oneshot::Receiver<()>| {
+        crate::run(manifest, program, listeners, async { drop(stopped.await) }).await
+    };
+    until_signals(&mut signals, manifest.drain, serve).await
+}
+
+/// Serves until a signal comes, which `serve` is told of, and running calls have ended, or until a second signal.
+pub(super) async fn until_signals(
+    signals: &mut Signals,
+    drain: Duration,
+    serve: impl AsyncFnOnce(oneshot::Receiver<()>) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let (stop, stopped) = oneshot::channel::<()>();
-    let served = crate::run(manifest, program, listeners, async {
-        // An error would mean that nobody waits for signals any more.
-        let _ = stopped.await;
-    });
     let hurried = async {
         let name = signals.next().await;
-        tracing::info!(signal = name, drain_ms = manifest.drain.as_millis() as u64, "stopping; running calls may end");
+        tracing::info!(signal = name, drain_ms = drain.as_millis() as u64, "stopping; running calls may end");
         let _ = stop.send(());
         signals.next().await
     };
     tokio::select! {
-        served = Box::pin(served) => served,
+        served = Box::pin(serve(stopped)) => served,
         name = hurried => Err(anyhow!("ended at once by a second signal, {name}: running calls were cut off")),
     }
+}
+
+/// Both addresses of a manifest, bound.
+pub(super) async fn listen(manifest: &Manifest) -> anyhow::Result<Listeners> {
+    Ok(Listeners { public: bind(manifest.listen, "--listen").await?, admin: bind(manifest.admin, "--admin").await? })
 }
 
 async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
@@ -110,19 +132,19 @@ fn announce(listeners: &Listeners) -> anyhow::Result<()> {
 }
 
 /// The two signals that end a host politely.
-struct Signals {
+pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    fn install() -> anyhow::Result<Self> {
+    pub fn install() -> anyhow::Result<Self> {
         let install = |kind| signal(kind).context("cannot wait for signals");
         Ok(Self { terminate: install(SignalKind::terminate())?, interrupt: install(SignalKind::interrupt())? })
     }
 
     /// The name of the next signal.
-    async fn next(&mut self) -> &'static str {
+    pub async fn next(&mut self) -> &'static str {
         tokio::select! {
             Some(()) = self.terminate.recv() => "SIGTERM",
             Some(()) = self.interrupt.recv() => "SIGINT",

@@ -12,7 +12,13 @@ use crate::access::operator;
 use crate::http::ask::{self, Question, StatusCode};
 use crate::manifest::{parse_address, size};
 
+const EXAMPLES: &str = "\
+Examples:
+  stockade status                           how the agents of the host on this machine are
+  stockade status --json | jq .agents";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Options {
     #[command(flatten)]
     host: Host,

@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, Parser, ValueEnum};
 use serde_json::json;
 
 use super::descriptors::{Bound, Descriptors};
-use super::{Arguments, Command, Stop, agents, check, descriptors, overrides, status, token};
+use super::{
+    Arguments, Command, Stop, agents, build, check, completions, descriptors, overrides, plain, single, status, token,
+};
 use crate::manifest::Manifest;
 
 #[test]
@@ -25,6 +27,13 @@ fn wrong_arguments_are_refused_with_a_suggestion() {
         ("stockade token a --names A", "team-*"),
         ("stockade token a --share 0", "1..=100"),
         ("stockade status --admin 80", "write 127.0.0.1:80"),
+        ("stockade new Price_List", "`price-list` would do"),
+        ("stockade new 7", "choose a name such as"),
+        ("stockade run --memory 64MB", "write 64M"),
+        ("stockade run --dir docs", "such as /docs=./docs"),
+        ("stockade run --listen 8080", "write 127.0.0.1:8080"),
+        ("stockade inspect", "<FILE>"),
+        ("stockade completions tcsh", "possible values: bash"),
         ("stockade tokn ann", "a similar subcommand exists: 'token'"),
         ("stockade check --manifst x", "a similar argument exists: '--manifest'"),
     ] {
@@ -42,6 +51,65 @@ fn help_shows_commands_examples_and_exit_codes_but_not_the_child() {
         assert!(help.contains(expected), "{expected:?} is not in:\n{help}");
     }
     assert!(!help.contains("compile-child"));
+}
+
+#[test]
+fn the_help_of_every_command_has_an_example() {
+    for command in Arguments::command().get_subcommands_mut().filter(|command| !command.is_hide_set()) {
+        let (name, help) = (command.get_name().to_owned(), command.render_long_help().to_string());
+        assert!(help.contains("Examples:\n  stockade "), "{name} has none:\n{help}");
+    }
+}
+
+#[test]
+fn every_shell_completes_commands_and_options() {
+    for shell in clap_complete::Shell::value_variants() {
+        let script = completions::script(*shell);
+        for expected in ["inspect", "precompile", "--memory"] {
+            // Some shells write the dashes themselves.
+            let bare = expected.trim_start_matches('-');
+            assert!(script.contains(bare), "{bare} is not in the script for {shell}");
+        }
+        assert!(!script.contains("optimise"), "{shell} completes what only the host runs");
+    }
+}
+
+#[test]
+fn a_component_is_found_in_what_cargo_says() {
+    let line = |package: &str, file: &str| {
+        let manifest = format!("/home/{package}/Cargo.toml");
+        json!({ "reason": "compiler-artifact", "manifest_path": manifest, "filenames": [file], "fresh": true })
+            .to_string()
+    };
+    let own = Path::new("/home/mine/Cargo.toml");
+    let found = |line: &str| build::component_in(line, own);
+    assert_eq!(found(&line("mine", "/t/mine.wasm")), Some("/t/mine.wasm".into()));
+    for other in [
+        line("other", "/t/other.wasm"),
+        line("mine", "/t/libmine.rlib"),
+        r#"{"reason":"build-finished","success":true}"#.into(),
+        "a program's own words".into(),
+    ] {
+        assert_eq!(found(&other), None, "{other}");
+    }
+}
+
+#[test]
+fn one_agent_is_named_after_its_file() {
+    for (file, name) in [
+        ("target/price_list.wasm", "price-list"),
+        ("Hello.wasm", "hello"),
+        ("my.agent.v2.wasm", "my-agent-v2"),
+        ("7.wasm", "agent"),
+        ("/", "agent"),
+    ] {
+        assert_eq!(single::name_of(Path::new(file)).as_str(), name, "{file}");
+    }
+}
+
+#[test]
+fn foreign_words_steer_no_terminal() {
+    assert_eq!(plain("a\u{1b}[2Jb\nc\u{9b}d"), "a [2Jb c d");
 }
 
 #[test]

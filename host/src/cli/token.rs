@@ -7,7 +7,13 @@ use super::{Stop, say};
 use crate::access::Token;
 use crate::manifest::{NamePattern, TokenHash, parse_token_name};
 
+const EXAMPLES: &str = "\
+Examples:
+  stockade token ann                        somebody who calls
+  stockade token ci --role publisher --names demo,team-*";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Options {
     /// Who will bear it, such as `ann` or `ci`
     #[arg(value_parser = parse_token_name)]

@@ -11,7 +11,9 @@ use crate::memory::{percent, share};
 use super::problem::{Findings, Place, quote};
 use super::raw::Entry;
 use super::table::{Setting, Table, join};
-use super::{Access, AgentName, AgentSpec, Component, DirGrant, PUBLISHED, PULLED, Remote, size, time};
+use super::{
+    Access, AgentName, AgentSpec, CALL_MEMORY_BYTES_DEFAULT, Component, DirGrant, PUBLISHED, PULLED, Remote, size, time,
+};
 
 const K: u64 = 1 << 10;
 const M: u64 = 1 << 20;
@@ -64,7 +66,7 @@ struct Caps {
 pub const AGENTS_MAX: usize = 20_000;
 
 const CAPS_DEFAULT: Caps = Caps {
-    memory: Setting::default(64 * M),
+    memory: Setting::default(CALL_MEMORY_BYTES_DEFAULT),
     reserve: Setting::default(None),
     deadline: Setting::default(Duration::from_secs(5)),
     cpu: Setting::default(Duration::from_secs(2)),

@@ -61,11 +61,14 @@ impl AgentName {
     }
 
     /// The nearest legal name, if there is one worth offering: `My_Agent` becomes `my-agent`.
-    pub(super) fn nearest(text: &str) -> Option<Self> {
+    pub fn nearest(text: &str) -> Option<Self> {
         let lower = text.to_ascii_lowercase();
         let words: Vec<&str> =
             lower.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
-        Self::parse(&words.join("-")).ok()
+        let joined = words.join("-");
+        let begun = joined.trim_start_matches(|letter: char| !letter.is_ascii_lowercase());
+        let short = begun.get(..NAME_BYTES_MAX).unwrap_or(begun).trim_end_matches('-');
+        Self::parse(short).ok()
     }
 }
 
