@@ -10,6 +10,7 @@ mod full_disk;
 mod hostile;
 mod interop;
 mod kept;
+mod languages;
 mod life;
 mod limits;
 mod load;

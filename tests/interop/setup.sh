@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs the clients of other makes that the interoperability tests run, once per change of a lock file.
+# Installs the clients of other makes that the interoperability tests run, once per change of a lock file, and builds the
+# agents of other languages into agents/ below, once per change of their source or of the contract.
 # Prints the directory they are in on stdout and everything else on stderr.
 set -eu
 
@@ -63,6 +64,25 @@ install_python_packages() {
     echo "$1" >"$directory/venv/stamp"
 }
 
+# Builds the agents in Python and JavaScript with what was just installed; both compilers bring a whole interpreter.
+build_agents() {
+    echo "building agents in Python and JavaScript" >&2
+    agents=$directory/agents
+    rm -rf "$agents"
+    mkdir -p "$agents/wit/deps/agent"
+    cp "$root"/wit/*.wit "$agents/wit/deps/agent/"
+    cp "$source/agents/greeter.wit" "$agents/wit/"
+    cp "$source/agents/greeter.py" "$source/agents/greeter.mjs" "$agents/"
+    (cd "$agents" && "$directory/venv/bin/componentize-py" --quiet --wit-path wit --world greeter \
+        componentize greeter --output greeter-py.wasm >&2) || missing "componentize-py failed; see its message above"
+    # Its HTTP client imports what no host of the contract offers.
+    (cd "$agents" && "$directory/node/bin/node" \
+        "$directory/node/node_modules/@bytecodealliance/componentize-js/src/cli.js" greeter.mjs \
+        --wit wit --world-name greeter --disable http fetch-event --out greeter-js.wasm >&2) ||
+        missing "componentize-js failed; see its message above"
+    echo "$1" >"$agents/stamp"
+}
+
 # Tests start this script side by side; the first does the work.
 exec 9>"$directory/lock"
 if command -v flock >/dev/null; then
@@ -73,6 +93,9 @@ node_stamp=$(stamp_of "$source/package.json" "$source/package-lock.json" "$0")
 is_installed "$directory/node" "$node_stamp" || install_node_packages "$node_stamp"
 python_stamp=$(stamp_of "$source/requirements.txt" "$0")
 is_installed "$directory/venv" "$python_stamp" || install_python_packages "$python_stamp"
+
+agents_stamp=$node_stamp,$python_stamp,$(stamp_of "$source"/agents/* "$root"/wit/*.wit)
+is_installed "$directory/agents" "$agents_stamp" || build_agents "$agents_stamp"
 
 # A module finds its packages from where it stands, so the scripts stand beside them.
 for script in "$source"/*.mjs "$source"/*.py; do

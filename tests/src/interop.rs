@@ -57,6 +57,11 @@ pub async fn document_clients(script: &str, url: &str, token: &str, options: &[&
     seen(&output(command, DOCUMENT_TIMEOUT).await?)
 }
 
+/// An agent of another language, built: `greeter-py` or `greeter-js`.
+pub async fn foreign_agent(name: &str) -> Result<PathBuf> {
+    Ok(installation().await?.join("agents").join(name).with_extension("wasm"))
+}
+
 /// A command that runs one of the installed scripts with the installed Node.
 async fn node(script: &str) -> Result<Command> {
     let interop = installation().await?;
