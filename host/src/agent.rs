@@ -68,8 +68,8 @@ pub use calls::Called;
 pub use compile_child::{ChildLimits, Optimise, compile_child};
 pub use engine::LATENESS;
 pub use failure::{Failure, Limit, LimitName, Unit};
-pub use probation::Troubled;
 pub use inspect::{Anatomy, Stock};
+pub use probation::Troubled;
 pub use read::{CHUNK_BYTES_MAX, Plan, Read, Use};
 pub use release::Version;
 pub use roster::{Agents, Offered, Roll, Terms, first_bytes, precompile, without_own_place};
@@ -249,6 +249,14 @@ impl Agent {
         }
     }
 
+    /// The digest of what it runs, once that is known.
+    fn digest(&self) -> Option<String> {
+        match self.standing() {
+            Standing::Ready(offer) => Some(offer.digest.clone()),
+            Standing::Loading | Standing::Refused(_) => None,
+        }
+    }
+
     /// What a call is granted before it starts.
     fn reserve(&self, initial_memory: u64) -> u64 {
         let spec = self.spec();
@@ -269,10 +277,7 @@ impl Agent {
         if let Some(loaded) = shelf.get(release) {
             return Ok(loaded);
         }
-        let known = match self.standing() {
-            Standing::Ready(offer) => Some(cache::Digest(offer.digest.clone())),
-            Standing::Loading | Standing::Refused(_) => None,
-        };
+        let known = self.digest().map(cache::Digest);
         let fetched = shelf.fetch(release, known.as_ref()).await;
         fetched.map_err(|error| {
             let limit = match error.full_now() {

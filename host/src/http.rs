@@ -12,7 +12,7 @@
 //! - `post`: an MCP message, or a stream to hear of more. `accept`: what may come back. `body`: its bytes. `reply`: the answer.
 //! - `resource`, `range`: a resource as plain bytes. `health`: `/livez`, `/readyz`, `/healthz`. `status`, `metrics`: what
 //!   operators see.
-//! - `entries`: the registry's entries, for operators. `oci`: what is published, for clients of registries.
+//! - `entries`: the registry's entries, for operators. `versions`: of an agent, for its publishers. `oci`: what is published, for clients of registries.
 //! - `yjs`: a client of the registry's document, by WebSocket.
 //! - `ask`: the other side, for the command line: a question to a running host.
 
@@ -34,6 +34,7 @@ mod resource;
 mod route;
 mod socket;
 mod status;
+mod versions;
 mod yjs;
 
 use std::sync::Arc;

@@ -78,12 +78,14 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 
 use access::Access;
-use agent::{Agents, Offered, Terms};
+use agent::{Agents, Offered, Terms, Troubled};
 use manifest::{Fuse, Manifest};
 use memory::{Accounts, Children, Lookout, Tenancy, fuse};
-use publish::Publishing;
+use publish::pull::Missing;
+use publish::{Publishing, Serving};
 use registry::{Paying, Registry};
 
 /// Mode of the data directory: compiled code and the operator's token are nobody else's.
@@ -91,6 +93,9 @@ const DATA_MODE: u32 = 0o700;
 
 /// Threads that may wait for a disk on behalf of guests, besides those that read resources.
 const WAITING_THREADS: usize = 512;
+
+/// New versions that fail and are not yet rolled back.
+const TROUBLES_MAX: usize = 64;
 
 /// Address space of a thread's stack.
 const STACK_BYTES: u64 = 2 << 20;
@@ -117,6 +122,10 @@ pub struct Host {
     service: Arc<mcp::Service>,
     document: registry::Handle,
     publishing: Publishing,
+    /// New versions that fail.
+    failing: mpsc::Receiver<Troubled>,
+    /// Components that are still to be pulled.
+    missing: Missing,
     http: http::Settings,
     lookout: Lookout,
 }
@@ -143,6 +152,10 @@ impl Host {
             outgoing: accounts.streams.clone(),
         };
         let document = registry::Handle::open(manifest, &manifest.data, paying)?;
+        let paying = publish::Paying { uploads: accounts.uploads.clone(), replies: accounts.replies.clone() };
+        let publishing = Publishing::open(&manifest.data, manifest.uploads, paying)?;
+        let offered = publishing.offered(&document, &manifest.signatures)?;
+        let (troubles, failing) = mpsc::channel(TROUBLES_MAX);
         let guests_ceiling = memory::share(manifest.memory, memory::percent::GUESTS);
         let access = Access::new(manifest, Some(access::operator::open(&manifest.data)?));
         let terms = Terms {
@@ -152,13 +165,13 @@ impl Host {
             program,
             principals: access.principals(),
             document: document.clone(),
-            published: Offered { spec: manifest.published.clone(), agents: Vec::new() },
-            troubles: tokio::sync::mpsc::channel(1).0,
+            published: Offered { spec: manifest.published.clone(), agents: offered },
+            troubles,
         };
         let agents = Agents::new(&registry, &accounts, terms)?;
+        let audit = publish::Audit::open(&manifest.data)?;
+        publishing.serve_with(Serving::new(agents.clone(), document.clone(), manifest.signatures.clone(), audit));
         let service = Arc::new(mcp::Service::new(agents.clone(), &accounts, manifest.http, manifest.transports)?);
-        let paying = publish::Paying { uploads: accounts.uploads.clone(), replies: accounts.replies.clone() };
-        let publishing = Publishing::open(&manifest.data, manifest.uploads, paying)?;
         let stores = http::Stores { document: document.clone(), publishing: publishing.clone() };
         let http = http::Settings::new(manifest, access, &accounts, stores);
         let lookout = Lookout {
@@ -174,7 +187,8 @@ impl Host {
                 move || agents.kept_by_pool()
             }),
         };
-        Ok(Self { accounts, agents, service, document, publishing, http, lookout })
+        let missing = Missing::of(manifest);
+        Ok(Self { accounts, agents, service, document, publishing, failing, missing, http, lookout })
     }
 
     /// Sets the last fuse, if the manifest wants it: for a process that is this host's alone.
@@ -210,7 +224,11 @@ impl Host {
     pub async fn serve(self, listeners: Listeners, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
         let _watch = self.lookout.start()?;
         let agents = self.agents.clone();
-        let loading = tokio::spawn(async move { agents.load().await });
+        let missing = self.missing;
+        let loading = tokio::spawn(async move {
+            missing.pull().await;
+            agents.load().await;
+        });
         let service = self.service.clone();
         let tending = tokio::spawn(async move { service.tend().await });
         let agents = self.agents.clone();
@@ -219,7 +237,8 @@ impl Host {
         let cleaning = document.clone();
         let publishing = self.publishing.clone();
         let gathering = tokio::spawn(async move {
-            tokio::join!(document.tend(), cleaning.clean_up(), publishing.tend());
+            let looking = publishing.look_after(self.failing);
+            tokio::join!(document.tend(), cleaning.clean_up(), publishing.tend(), looking);
         });
         http::serve(listeners, self.service.clone(), self.agents, self.http, shutdown).await;
         self.service.end();

@@ -8,30 +8,45 @@
 //!
 //! - `name`, `digest`: what things are called. `error`: why something is refused.
 //! - `upload`: blobs while they come. `receive`: one request's part of that.
-//! - `manifests`: manifests and tags, and the lists of both. `manifest`: what of one the host has to know. `admission`: whether
-//!   one may become a version of an agent.
+//! - `manifests`: manifests and tags, and the lists of both. `manifest`: what of one the host has to know.
+//! - `admission`: whether one may become a version of an agent, which looks at its `wasm` layout, its `signature`, and what of
+//!   its tools is `compat`ible; `report`: what it came to. `versions`, `live`, `aliases`: what there is, what of it is served, and
+//!   under which names. `serving`: what it is served by. `start`: what a start finds. `retire`: what goes. `audit`: who did what.
+//! - `pull`: components that lie elsewhere.
 //! - `blobs`: the files. `index`: who has what, and the limits on it. `sweep`: what nobody uses any more.
 //!
 //! Invariant: a repository's manifest never lacks what it names there.
 
 pub mod admission;
+mod aliases;
+mod audit;
 mod blobs;
+mod compat;
 pub mod digest;
 pub mod error;
 mod index;
+mod live;
 pub mod manifest;
 mod manifests;
 pub mod name;
+pub mod pull;
 mod receive;
+mod report;
+mod retire;
+mod serving;
+pub mod signature;
+mod start;
 mod sweep;
 mod upload;
+mod versions;
+pub mod wasm;
 
 #[cfg(test)]
 mod tests;
 
 use std::os::unix::fs::FileExt as _;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use stockade_ledger::{Account, Charge};
@@ -42,14 +57,18 @@ use crate::manifest::UploadLimits;
 use blobs::Blobs;
 use digest::Digest;
 use error::Error;
-use index::{Index, View};
+use index::{Index, View, now};
 use name::Repository;
 use upload::{Upload, Uploads};
 
+pub use audit::Audit;
 pub use blobs::Blob;
 pub use index::{Referrer, Referrers, Tags};
 pub use manifests::{Manifest, Put};
 pub use receive::Receiving;
+pub use report::Report;
+pub use serving::Serving;
+pub use versions::Told;
 
 /// Threads that may work on the disk for publishing at once; others wait for their turn.
 const DISK_TURNS: usize = 16;
@@ -82,6 +101,10 @@ struct Inner {
     uploads: Uploads,
     replies: Account,
     turns: Arc<Semaphore>,
+    /// The host's data, which components are loaded from.
+    data: PathBuf,
+    /// Set once there are agents.
+    serving: OnceLock<Serving>,
 }
 
 /// Bytes of a blob, and what pays for them.
@@ -108,7 +131,18 @@ impl Publishing {
         let index = Index::open(move || beside.beside(index::FILE), limits)?;
         let uploads = Uploads::new(&limits, paying.uploads);
         let turns = Arc::new(Semaphore::new(DISK_TURNS));
-        Ok(Self(Arc::new(Inner { limits, blobs, index, uploads, replies: paying.replies, turns })))
+        let (data, serving) = (data.to_owned(), OnceLock::new());
+        Ok(Self(Arc::new(Inner { limits, blobs, index, uploads, replies: paying.replies, turns, data, serving })))
+    }
+
+    /// From now on versions are served by these, and can be published.
+    pub fn serve_with(&self, serving: Serving) {
+        // A second time would be a mistake of the wiring, and changes nothing.
+        let _ = self.0.serving.set(serving);
+    }
+
+    fn serving(&self) -> Result<&Serving, Error> {
+        self.0.serving.get().ok_or_else(|| Error::Unsupported("this host serves no agents".to_owned()))
     }
 
     pub fn limits(&self) -> &UploadLimits {
@@ -239,6 +273,14 @@ impl Publishing {
             Ok(())
         })
         .await
+    }
+
+    /// Reads the index on a thread that may wait for the disk.
+    async fn reading<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&View) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.on_disk(move |inner| inner.index.read(look)).await
     }
 
     /// Does something on a thread that may wait for the disk.

@@ -193,7 +193,7 @@ async fn a_manifest_is_pushed_and_pulled_by_tag_and_digest() {
     let put = registry.put_manifest("team/one", &digest, IMAGE, &image(b"{}", &[])).await;
     assert_eq!(put.refusal(), (400, "DIGEST_INVALID".into()));
     let version = registry.put_manifest("team/one", "1.2.3", IMAGE, &image(b"{}", &[b"layer"])).await;
-    assert_eq!(version.refusal(), (405, "UNSUPPORTED".into()), "versions have a way of their own");
+    assert_eq!(version.refusal(), (400, "MANIFEST_INVALID".into()), "a version is a component");
     let deeper = registry.push_image("team/one/more", "1.2.3", b"layer").await;
     assert_eq!(registry.get("/v2/team/one/more/manifests/1.2.3").await.header("docker-content-digest"), deeper);
 }

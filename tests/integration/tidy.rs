@@ -10,7 +10,7 @@ const FUNCTION_LINES_MAX: usize = 70;
 /// Which rooms of the host a room may name. Arrows point from left to right, never back.
 const ARROWS: [(&str, &[&str]); 12] = [
     ("main", &["cli"]),
-    ("cli", &["lib", "http", "agent", "access", "manifest", "memory"]),
+    ("cli", &["lib", "http", "publish", "agent", "access", "manifest", "memory"]),
     ("lib", &["cli", "http", "mcp", "publish", "agent", "access", "registry", "memory", "manifest"]),
     ("http", &["mcp", "publish", "agent", "access", "registry", "memory", "manifest"]),
     ("mcp", &["agent", "access", "registry", "handover", "memory", "manifest"]),

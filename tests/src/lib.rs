@@ -13,8 +13,10 @@ pub mod legacy;
 pub mod load;
 pub mod oci;
 pub mod process;
+pub mod publisher;
 pub mod rmcp_client;
 pub mod soak;
+mod tls;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -92,7 +94,7 @@ impl Setup {
         let agents = process::component("hello").expect("`make test` builds the agents first");
         let agents = agents.parent().expect("a component lies in a folder").display().to_string();
         let text = manifest.replace("{agents}", &agents);
-        let listen = "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n";
+        let listen = if text.starts_with("listen:") { "" } else { "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n" };
         let path = self.file("manifest.yaml", format!("{listen}{text}").as_bytes());
         let manifest = Manifest::load(&path, &Overrides::default()).unwrap_or_else(|errors| panic!("{errors}"));
         TestHost::run(manifest, self.dir)
@@ -117,6 +119,7 @@ impl TestHost {
     }
 
     fn run(manifest: Manifest, dir: tempfile::TempDir) -> Self {
+        tls::choose();
         let (stop, stopped) = oneshot::channel();
         let (ready, started) = mpsc::sync_channel(1);
         let serve = move || {
@@ -159,7 +162,7 @@ impl TestHost {
 
     /// An agent itself, below MCP.
     pub fn handle(&self, name: &str) -> Arc<Agent> {
-        self.agents.get(name).expect("the agent is in the manifest").clone()
+        self.agents.get(name).expect("the agent is in the manifest")
     }
 
     /// The host's data, if it lies where it does by default.
@@ -223,6 +226,28 @@ impl TestHost {
         }
     }
 
+    /// Stops the host, and starts one on what it leaves behind.
+    #[must_use]
+    pub fn again(self) -> Self {
+        let manifest = std::fs::read_to_string(self.dir.path().join("manifest.yaml")).expect("it was written");
+        self.again_on(&manifest)
+    }
+
+    /// The same, on another manifest.
+    #[must_use]
+    pub fn again_on(mut self, manifest: &str) -> Self {
+        self.stop();
+        let empty = tempfile::tempdir().expect("a folder for the test");
+        let dir = std::mem::replace(&mut self.dir, empty);
+        // Only when all its handles are gone has the host let go of its data.
+        let held = dir.path().join("data/registry/document.redb");
+        drop(self);
+        assert!(eventually(|| is_free(&held)), "the host before holds its data");
+        let host = Setup { dir }.start_loading(manifest);
+        host.settle();
+        host
+    }
+
     /// Where a client of another make connects.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
@@ -284,6 +309,12 @@ impl Drop for TestHost {
         self.assert_baseline();
         self.assert_empty(&EMPTY_AT_END);
     }
+}
+
+/// Whether nobody has locked a file.
+fn is_free(file: &Path) -> bool {
+    let file = std::fs::File::open(file).expect("the host made it");
+    file.try_lock().is_ok()
 }
 
 /// Asks until it is so, for as long as [`PATIENCE`] lasts.

@@ -62,6 +62,7 @@ impl Process {
     /// Starts a server and waits for `listening on http://ADDRESS (admin http://ADDRESS)`, its first line on stdout.
     /// The second address may be missing.
     pub async fn spawn(mut command: Command) -> Result<Process> {
+        crate::tls::choose();
         let log = tempfile::tempfile().context("no file for the server's log")?;
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log.try_clone()?).kill_on_drop(true);
         let mut child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;

@@ -4,6 +4,7 @@
 //! this directory but what the compiling child wrote, under a name that no other process is given, and nothing leaves it but
 //! by mapping it.
 
+use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read as _};
 use std::os::fd::AsRawFd;
@@ -21,6 +22,9 @@ const DIRECTORY: &str = "compiled";
 
 /// Only the host's own user reads or writes compiled code.
 const MODE: u32 = 0o700;
+
+/// Hex digits of a digest.
+const DIGEST_DIGITS: usize = 64;
 
 /// Bytes of a component that are hashed at a time.
 const READ_BYTES: usize = 64 << 10;
@@ -143,6 +147,25 @@ impl Cache {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).context("cannot remove compiled code"),
             _ => Ok(()),
         }
+    }
+
+    /// Removes what is not compiled code of one of these components by this engine: of other engines, of components that are
+    /// gone, half written.
+    pub fn prune(&self, digests: &HashSet<String>) -> anyhow::Result<usize> {
+        let mut removed = 0;
+        for entry in self.dir.entries()? {
+            let name = entry?.file_name();
+            let is_used = name.to_str().is_some_and(|name| {
+                let (digest, rest) = name.split_at_checked(DIGEST_DIGITS).unwrap_or_default();
+                let own = rest.strip_prefix('-').and_then(|rest| rest.strip_prefix(&*self.engine));
+                digests.contains(digest) && own.is_some_and(|rest| rest.ends_with("cwasm"))
+            });
+            if !is_used {
+                self.dir.remove_file(&name)?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
     }
 
     fn find(&self, digest: &Digest, least: Code) -> anyhow::Result<Option<(File, Code)>> {

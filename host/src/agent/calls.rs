@@ -16,7 +16,6 @@ use super::failure::{
 };
 use super::live::{Live, Recipe, Thread};
 use super::outcome::Scene;
-use super::probation::Troubled;
 use super::queue::{Closed, Need};
 use super::stats::Cost;
 use super::{Agent, Caller, Charged};
@@ -241,7 +240,7 @@ impl Agent {
                 self.home.stats.ran(named(what), if answer.is_ok() { "ok" } else { "error" }, cost);
                 self.memory_peak.fetch_max(cost.memory_peak, Ordering::Relaxed);
                 self.quarantine.forgive();
-                self.probation.pass();
+                self.probation.pass(named(what));
                 let Cost { memory_peak, cpu, wall } = cost;
                 tracing::debug!(
                     agent = &*self.home.name,
@@ -299,9 +298,8 @@ impl Agent {
                 );
                 if let Some(rest) = self.quarantine.blame(limit.limit, &by.principal) {
                     tracing::warn!(agent = &*self.home.name, ?rest, "agent in quarantine: too many failures in a row");
-                    let (agent, version) = (self.home.name.clone(), self.version());
-                    self.probation.fail(Troubled { agent, version, limit: limit.limit.as_str() });
                 }
+                self.failed_anew(limit.limit, &by.principal);
             }
             Failure::Refused(limit) => self.home.stats.refused(limit.limit),
             Failure::Broken { reason, .. } => {

@@ -96,6 +96,13 @@ impl Compiler {
         }
     }
 
+    /// Waits until nobody waits for the compiler.
+    pub async fn until_calm(&self) -> Result<(), CompileError> {
+        let mut calm = self.urgent.subscribe();
+        calm.wait_for(|urgent| *urgent == 0).await.context("the host is stopping")?;
+        Ok(())
+    }
+
     async fn in_turn(&self, cache: &Cache, digest: &Digest, file: &File, code: Code) -> Result<(), CompileError> {
         let _turn = self.one_at_a_time.acquire().await.context("the host is stopping")?;
         // Another agent of the same component may have been here before.

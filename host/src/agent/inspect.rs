@@ -9,8 +9,8 @@ use stockade_ledger::Charge;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::contract::{Prompt, Resource, Template, Tool};
 use super::admit::OWN_REVISION;
+use super::contract::{Prompt, Resource, Template, Tool};
 use super::{Agent, Called, Caller, Charged, Failure, NOTHING_PUBLISHED, Offer, fit};
 
 /// Pages of one list that are looked at.

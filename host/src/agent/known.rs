@@ -4,9 +4,11 @@
 //! Owns the directory `known` in the host's data, with a file for each agent. Nothing is lost with such a file: an agent
 //! without one is loaded and put on trial as if it were new.
 
+use std::collections::HashSet;
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
@@ -143,6 +145,26 @@ impl Known {
         if let Err(error) = self.write(release, &Facts::new(subject, offer, initial_memory)) {
             tracing::warn!(agent = &*release.key, %error, "the next start has to load it again");
         }
+    }
+
+    /// Forgets a release that is gone.
+    pub fn forget(&self, release: &Release) {
+        // Without it nothing is lost; with it, nothing is wrong.
+        let _ = self.0.remove_file(file_name(release));
+    }
+
+    /// Forgets every release but these, by their keys; says how many.
+    pub fn prune(&self, keys: &HashSet<Arc<str>>) -> io::Result<usize> {
+        let mut removed = 0;
+        for entry in self.0.entries()? {
+            let name = entry?.file_name();
+            let key = name.to_str().and_then(|name| name.strip_suffix(".json"));
+            if !key.is_some_and(|key| keys.contains(key)) {
+                self.0.remove_file(&name)?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
     }
 
     fn write(&self, release: &Release, facts: &Facts) -> io::Result<()> {

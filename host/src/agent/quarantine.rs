@@ -16,7 +16,7 @@ pub(super) const FAILURES_MAX: u32 = 5;
 
 /// Different callers that must have seen them, when there is more than one caller at all: a single client cannot put an
 /// agent to rest for the others.
-const PRINCIPALS_MIN: usize = 2;
+pub(super) const PRINCIPALS_MIN: usize = 2;
 
 const REST_MIN: Duration = Duration::from_secs(1);
 const REST_MAX: Duration = Duration::from_secs(60);
@@ -90,7 +90,8 @@ impl Quarantine {
     }
 }
 
-fn counts(limit: LimitName) -> bool {
+/// Whether it is the agent's own failure.
+pub(super) fn counts(limit: LimitName) -> bool {
     use LimitName::{Cpu, Deadline, Exit, Memory, Panic, Stack, Table};
     matches!(limit, Memory | Table | Cpu | Deadline | Stack | Panic | Exit)
 }

@@ -155,6 +155,29 @@ impl Agents {
         }
         self.disable_missing().await;
         self.0.settled.store(true, Ordering::Release);
+        let agents = self.clone();
+        // Looks at a file for each agent.
+        let pruned = tokio::task::spawn_blocking(move || agents.prune()).await;
+        if let Ok(Err(error)) = pruned {
+            tracing::warn!(error = format!("{error:#}"), "what earlier starts have left cannot be cleaned up");
+        }
+    }
+
+    /// Removes what was kept for agents and versions that are no more.
+    fn prune(&self) -> anyhow::Result<()> {
+        let (mut digests, mut keys) = self.all_versions();
+        for agent in self.all() {
+            let Some(release) = &agent.release else { continue };
+            // Of one that is refused nobody knows which file is its own: then nothing goes.
+            let Some(digest) = agent.digest() else { return Ok(()) };
+            keys.insert(release.key.clone());
+            digests.insert(digest);
+        }
+        let (code, known) = (self.0.means.shelf.prune(&digests)?, self.0.means.known.prune(&keys)?);
+        if code + known > 0 {
+            tracing::info!(code, known, "files of agents that are no more are removed");
+        }
+        Ok(())
     }
 
     /// Makes those agents ready that are as an earlier start found them; answers with the others.

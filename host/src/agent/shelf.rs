@@ -4,7 +4,7 @@
 //! `compile.loaded` components that nobody uses. The least recently used leaves first; one in use stays until its last call
 //! has ended.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,8 +22,8 @@ use super::contract::exports::stockade::agent::{completion, describe, prompts, r
 use super::contract::stockade::agent::{host, types};
 use super::engine::{self, GUEST_STACK_BYTES, Lateness, Pool};
 use super::fit::{self, Misfit};
-use super::release::Release;
 use super::inspect::{self, Anatomy};
+use super::release::Release;
 use super::state::State;
 use crate::manifest::CompileLimits;
 use crate::memory::Accounts;
@@ -32,6 +32,9 @@ use crate::memory::Accounts;
 /// pages, which the kernel takes back when it needs them. Measured: 45 KiB of 183, 1.9 MiB of 34.
 const CODE_BASE_BYTES: u64 = 64 << 10;
 const CODE_SHARE: u64 = 8;
+
+/// Components of which better code is waited for.
+const IMPROVING_MAX: usize = 64;
 
 /// How often it is tried to make better code while there is no memory for it, and the pause between two tries.
 const IMPROVE_TRIES: u32 = 60;
@@ -226,8 +229,12 @@ impl Shelf {
     /// Has better code made of a release while nobody waits for it, and puts it in the place of what is there. Calls that run
     /// end as they began.
     fn improve(self: &Arc<Self>, release: &Release, digest: &Digest) {
-        if !self.lock().improving.insert(digest.0.clone()) {
-            return;
+        {
+            let mut slots = self.lock();
+            // One too many waits until it is loaded the next time.
+            if slots.improving.len() >= IMPROVING_MAX || !slots.improving.insert(digest.0.clone()) {
+                return;
+            }
         }
         let (shelf, release, digest) = (self.clone(), release.clone(), digest.clone());
         tokio::spawn(async move {
@@ -247,6 +254,10 @@ impl Shelf {
     }
 
     async fn better(&self, release: &Release, digest: &Digest) -> Result<(), LoadError> {
+        self.compiler.until_calm().await?;
+        if !self.has(release, digest) {
+            return Ok(());
+        }
         let (file, found) = self.identify(&release.component).await?;
         if found != *digest {
             return Err(LoadError::Changed { path: release.component.clone() });
@@ -261,7 +272,7 @@ impl Shelf {
             tokio::time::sleep(IMPROVE_PAUSE).await;
         }
         // Unloaded meanwhile: whoever loads it next finds the better code.
-        if self.lock().by_key.get(&release.key).is_none_or(|slot| slot.loaded.digest != *digest) {
+        if !self.has(release, digest) {
             return Ok(());
         }
         let size = self.cache.size(digest, Code::Fast)?.context("the compiled code vanished")?;
@@ -269,6 +280,27 @@ impl Shelf {
         let (component, _) = self.map(release, digest).await?;
         self.put(release, self.link(&component, digest.clone(), charge)?);
         Ok(())
+    }
+
+    /// Whether a release is loaded, as this very component.
+    fn has(&self, release: &Release, digest: &Digest) -> bool {
+        self.lock().by_key.get(&release.key).is_some_and(|slot| slot.loaded.digest == *digest)
+    }
+
+    /// Forgets a release that is gone: its code in memory and on disk. Calls that run keep what they have.
+    pub fn discard(&self, release: &Release) {
+        // Dropped outside the lock: unmapping takes its time.
+        let gone = self.lock().by_key.remove(&release.key);
+        drop(gone);
+        let removed = release.digest.as_ref().map_or(Ok(()), |digest| self.cache.remove(digest));
+        if let Err(error) = removed {
+            tracing::warn!(agent = &*release.key, error = format!("{error:#}"), "compiled code stays on disk");
+        }
+    }
+
+    /// Removes compiled code from disk that no engine of this host made for any of these components; says how many files.
+    pub fn prune(&self, digests: &HashSet<String>) -> anyhow::Result<usize> {
+        self.cache.prune(digests)
     }
 
     /// Opens and hashes a component, away from the threads that serve.

@@ -4,7 +4,7 @@
 //! A version in the place of another is another [`Agent`] in the same home. Calls that run hold the one that they began with,
 //! and so end on it, reads that go on in a fresh instance included.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
@@ -166,7 +166,11 @@ impl Agents {
     pub fn remove(&self, name: &str, version: &str) {
         let mut versions = self.0.versions.lock();
         let Some(of_name) = versions.get_mut(name) else { return };
-        of_name.remove(version);
+        if let Some(Slot { version, .. }) = of_name.remove(version) {
+            let release = Release::published(name, &version);
+            self.0.means.shelf.discard(&release);
+            self.0.means.known.forget(&release);
+        }
         let is_left = !of_name.is_empty();
         if is_left {
             return;
@@ -175,6 +179,13 @@ impl Agents {
         if self.roll().find(name).is_some_and(|front| !front.home.fixed) {
             self.strike(name);
         }
+    }
+
+    /// Digests of the components of all versions, and how they are called: for the one who cleans up.
+    pub(super) fn all_versions(&self) -> (HashSet<String>, HashSet<Arc<str>>) {
+        let versions = self.0.versions.lock();
+        let slots = versions.iter().flat_map(|(name, of_name)| of_name.values().map(move |slot| (name, &slot.version)));
+        slots.map(|(name, version)| (version.digest.clone(), Release::published(name, version).key)).unzip()
     }
 
     /// The agent in this version, or the version that this alias stands for.

@@ -14,7 +14,7 @@ mod content_range;
 mod lists;
 mod manifests;
 mod path;
-mod refuse;
+pub mod refuse;
 mod uploads;
 
 use std::sync::Arc;
@@ -33,7 +33,7 @@ use crate::access::{Place, Principal};
 use crate::publish::Publishing;
 use crate::publish::name::Repository;
 use path::{Asked, Target};
-use refuse::Refused;
+pub use refuse::Refused;
 
 /// Where the API begins.
 const PREFIX: &str = "/v2/";

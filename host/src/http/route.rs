@@ -6,6 +6,9 @@
 //! | `/agents/{agent}/resources` | GET | – |
 //! | `/sse`, `/sse/{agent}` | GET, with `transports.sse` | – |
 //! | `/messages`, `/messages/{agent}` | POST, with `transports.sse` | – |
+//! | `/agents/{agent}/versions` | GET | – |
+//! | `/agents/{agent}/versions/{version}` | PATCH, publishers only | – |
+//! | `/agents/{agent}/rollback` | POST, publishers only | – |
 //! | `/yjs/@mcp.registry` | GET, to be a WebSocket | – |
 //! | `/yjs/@mcp.registry/schema.json` | GET | – |
 //! | `/v2/`, and what is below it | the distribution API of OCI | – |
@@ -28,7 +31,7 @@ use axum::response::Response;
 use axum::routing::{any, get};
 
 use super::identify::Reach;
-use super::{App, Audience, entries, health, metrics, oci, post, reply, resource, status, yjs};
+use super::{App, Audience, entries, health, metrics, oci, post, reply, resource, status, versions, yjs};
 use crate::mcp::Scope;
 
 /// Methods of MCP's own paths.
@@ -66,6 +69,9 @@ pub fn table(audience: Audience, desk: Desk) -> Router {
             .route("/v2", any(oci::answer))
             .route("/v2/", any(oci::answer))
             .route("/v2/{*rest}", any(oci::answer))
+            .route("/agents/{agent}/versions", get(versions::all))
+            .route("/agents/{agent}/versions/{version}", any(versions::one))
+            .route("/agents/{agent}/rollback", any(versions::roll_back))
             .route("/yjs/{document}", any(document))
             .route("/yjs/{document}/schema.json", get(yjs::schema)),
         Audience::Admin => health

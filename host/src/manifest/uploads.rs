@@ -44,6 +44,8 @@ pub struct UploadLimits {
     pub tags: u32,
     /// Manifests of one repository.
     pub manifests: u32,
+    /// Versions of one agent.
+    pub versions: u32,
     /// How long a blob is kept that no manifest of its repository names.
     pub grace: Duration,
 }
@@ -63,6 +65,7 @@ pub(super) fn check(mut table: Table<'_>) -> UploadLimits {
         repositories: table.count("repositories", Setting::default(20_000), 1..=1_000_000).value,
         tags: table.count("tags", Setting::default(10_000), 1..=100_000).value,
         manifests: table.count("manifests", Setting::default(20_000), 1..=1_000_000).value,
+        versions: table.count("versions", Setting::default(1_000), 1..=100_000).value,
         grace: table.time("grace", Setting::default(Duration::from_secs(3_600)), times).value,
     };
     table.end();

@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -104,6 +104,11 @@ impl Blobs {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Where a blob is, below the host's data: for the one who loads components.
+    pub fn path(&self, digest: &Digest) -> PathBuf {
+        [DIRECTORY, BLOBS, digest.algorithm().name(), digest.hex()].iter().collect()
     }
 
     /// Removes a blob; one that is gone already is as good.

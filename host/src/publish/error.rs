@@ -39,6 +39,25 @@ pub enum Error {
     InUse(Digest),
     #[error("{0}")]
     Unsupported(String),
+    #[error("the version {0} is there already, as {1}: a version is published once; choose the next one")]
+    VersionTaken(String, String),
+    /// What only somebody else may do.
+    #[error("{0}")]
+    NotYours(String),
+    /// A component that is not fit to be served.
+    #[error("{0}")]
+    NotAdmitted(String),
+    /// What could not be done now.
+    #[error("{0}")]
+    Later(String),
+    #[error("{0}")]
+    NotServed(String),
+    /// Too many changes of versions at once.
+    #[error(transparent)]
+    Crowded(Limit),
+    /// What cannot be deleted.
+    #[error("{0}")]
+    Fixed(String),
     /// One thing that is larger than any may be.
     #[error(transparent)]
     TooLarge(Limit),
@@ -80,12 +99,13 @@ impl Error {
             Self::UploadBusy | Self::OutOfOrder { .. } => "BLOB_UPLOAD_INVALID",
             Self::DigestDiffers { .. } => "DIGEST_INVALID",
             Self::ManifestUnknown(_) => "MANIFEST_UNKNOWN",
-            Self::ManifestInvalid(_) => "MANIFEST_INVALID",
+            Self::ManifestInvalid(_) | Self::NotAdmitted(_) => "MANIFEST_INVALID",
             Self::ManifestBlobUnknown(_) => "MANIFEST_BLOB_UNKNOWN",
             Self::SizeDiffers { .. } | Self::Truncated { .. } | Self::TooLarge(_) => "SIZE_INVALID",
-            Self::InUse(_) | Self::Unsupported(_) => "UNSUPPORTED",
+            Self::InUse(_) | Self::Unsupported(_) | Self::Fixed(_) => "UNSUPPORTED",
+            Self::VersionTaken(..) | Self::NotYours(_) | Self::NotServed(_) => "DENIED",
             Self::Quota(_) | Self::DiskQuota(_) | Self::DiskFull => "DENIED",
-            Self::TooManyUploads(_) | Self::Unpaid(_) => "TOOMANYREQUESTS",
+            Self::TooManyUploads(_) | Self::Unpaid(_) | Self::Later(_) | Self::Crowded(_) => "TOOMANYREQUESTS",
             Self::Disk(_) => "UNKNOWN",
         }
     }
@@ -93,7 +113,7 @@ impl Error {
     /// The limit that refused, if one did.
     pub fn limit(&self) -> Option<Limit> {
         match self {
-            Self::TooLarge(limit) | Self::Quota(limit) | Self::DiskQuota(limit) => Some(*limit),
+            Self::TooLarge(limit) | Self::Quota(limit) | Self::DiskQuota(limit) | Self::Crowded(limit) => Some(*limit),
             Self::TooManyUploads(full) => {
                 Some(Limit { name: full.limit, unit: full.unit, cap: full.cap, used: full.used, wanted: 1 })
             }

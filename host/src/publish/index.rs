@@ -4,11 +4,12 @@
 //! they are put and removed while one is open, and there is never more than one. What is told to be stored is on disk.
 //!
 //! - `tables`: the tables and their rows. `changes`: what one transaction may change. `manifests`: the same for manifests and
-//!   tags. `view`: what can be read.
+//!   tags. `versions`: of agents. `view`: what can be read.
 
 mod changes;
 mod manifests;
 pub mod tables;
+pub mod versions;
 mod view;
 
 #[cfg(test)]

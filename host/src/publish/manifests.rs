@@ -7,20 +7,24 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::admission::{self, Candidate};
+use super::aliases::Naming;
 use super::blobs::Blob;
 use super::digest::{Algorithm, Digest};
 use super::error::{Error, Limit};
-use super::index::{Referrers, Tags, tables};
+use super::index::{Changes, Referrers, Tags, tables};
 use super::name::{Reference, Repository};
+use super::report::Report;
 use super::{Inner, Publishing, fresh_name, known, manifest};
 use crate::access::Principal;
 
 /// A manifest that was taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Put {
     pub digest: Digest,
     /// What it refers to.
     pub subject: Option<Digest>,
+    /// What came of it, if it became a version of an agent.
+    pub report: Option<Report>,
 }
 
 /// A manifest that is there.
@@ -32,7 +36,8 @@ pub struct Manifest {
 }
 
 impl Publishing {
-    /// Takes a manifest. One whose tag is a version of an agent goes through [`admission`].
+    /// Takes a manifest. One whose tag is a version of an agent goes through [`admission`], by `force` even if it breaks
+    /// callers; a tag that names a version becomes an alias.
     ///
     /// # Errors
     ///
@@ -43,15 +48,27 @@ impl Publishing {
         reference: &Reference,
         media_type: &str,
         bytes: Bytes,
-        by: &Arc<Principal>,
+        (by, force): (&Arc<Principal>, bool),
     ) -> Result<Put, Error> {
-        if let Some((agent, version)) = Candidate::of(repository, reference) {
-            let candidate = Candidate { repository, agent, version, media_type, bytes, by };
+        if let Some((agent, tag, version)) = Candidate::of(repository, reference) {
+            let candidate = Candidate { repository, agent, tag, version, media_type, bytes, by, force };
             return admission::admit(self, candidate).await;
         }
+        let named = match reference {
+            Reference::Tag(tag) => {
+                let digest = Digest::of(Algorithm::Sha256, &bytes);
+                Some((tag, self.naming(repository, tag, &digest).await?))
+            }
+            Reference::Digest(_) => None,
+        };
+        let record = manifest::read(media_type, &bytes)?;
+        if let Some((alias, Naming::Version(agent, version))) = &named {
+            self.name_version(agent, alias, version, by).await?;
+        }
         let (repository, reference, by) = (repository.clone(), reference.clone(), by.clone());
-        let media_type = media_type.to_owned();
-        self.on_disk(move |inner| inner.put_manifest((&repository, &reference), &media_type, &bytes, &by)).await
+        let put =
+            self.on_disk(move |inner| inner.put_manifest((&repository, &reference), record, &bytes, &by, |_| Ok(())));
+        put.await
     }
 
     /// A manifest of a repository.
@@ -93,12 +110,23 @@ impl Publishing {
     /// # Errors
     ///
     /// When it is not there.
-    pub async fn delete_manifest(&self, repository: &Repository, reference: &Reference) -> Result<(), Error> {
+    pub async fn delete_manifest(
+        &self,
+        repository: &Repository,
+        reference: &Reference,
+        by: &Arc<Principal>,
+    ) -> Result<(), Error> {
+        if let (Some(agent), Reference::Tag(tag)) = (repository.agent(), reference) {
+            self.unname(&agent, tag, by).await?;
+        }
         let (repository, reference) = (repository.clone(), reference.clone());
         let delete = self.on_disk(move |inner| {
-            inner.index.change(|changes| match &reference {
-                Reference::Tag(tag) => changes.untag(&repository, tag),
-                Reference::Digest(digest) => changes.remove_manifest(&repository, digest),
+            inner.index.change(|changes| {
+                changes.is_free(&repository, &reference)?;
+                match &reference {
+                    Reference::Tag(tag) => changes.untag(&repository, tag),
+                    Reference::Digest(digest) => changes.remove_manifest(&repository, digest),
+                }
             })
         });
         delete.await
@@ -142,12 +170,14 @@ impl Publishing {
 }
 
 impl Inner {
-    fn put_manifest(
+    /// Takes a manifest that was read, and whatever `also` writes with it.
+    pub(super) fn put_manifest(
         &self,
         (repository, reference): (&Repository, &Reference),
-        media_type: &str,
+        record: tables::Record,
         bytes: &Bytes,
         by: &Principal,
+        also: impl FnOnce(&Changes<'_>) -> Result<(), Error>,
     ) -> Result<Put, Error> {
         let (cap, size) = (self.limits.manifest_bytes_max, bytes.len() as u64);
         if size > cap {
@@ -164,7 +194,6 @@ impl Inner {
         {
             return Err(Error::DigestDiffers { said: said.clone(), counted: digest });
         }
-        let record = manifest::read(media_type, bytes)?;
         let mut draft = self.blobs.draft(&fresh_name()?)?;
         draft.file.write_all(bytes)?;
         draft.file.sync_all()?;
@@ -177,10 +206,11 @@ impl Inner {
                 if let Reference::Tag(tag) = reference {
                     changes.tag(repository, tag, &digest)?;
                 }
+                also(changes)?;
                 Ok(self.blobs.keep(&mut draft, &digest)?)
             },
             || self.take_back(&digest, placed.get()),
         )?;
-        Ok(Put { digest, subject: record.subject.map(|subject| tables::stored(&subject)) })
+        Ok(Put { digest, subject: record.subject.map(|subject| tables::stored(&subject)), report: None })
     }
 }

@@ -159,7 +159,9 @@ async fn what_nobody_names_is_swept_and_what_is_named_stays() {
     );
     let put = async |tag: &str| {
         let reference: Reference = tag.parse().unwrap();
-        case.publishing.put_manifest(&case.repository, &reference, IMAGE, manifest.clone().into(), &case.by).await
+        case.publishing
+            .put_manifest(&case.repository, &reference, IMAGE, manifest.clone().into(), (&case.by, false))
+            .await
     };
     let version = put("1.2.3").await.unwrap_err();
     assert!(matches!(&version, Error::Unsupported(why) if why.contains("versions cannot be published")), "{version}");
@@ -168,7 +170,7 @@ async fn what_nobody_names_is_swept_and_what_is_named_stays() {
     assert_eq!(sweep(0), 0, "what was pushed a moment ago is about to be named");
     sweep(200);
     assert_eq!((sweep(200), case.files("blobs/sha256")), (0, 2), "the config and the manifest are left");
-    case.publishing.delete_manifest(&case.repository, &Reference::Digest(put.digest)).await.unwrap();
+    case.publishing.delete_manifest(&case.repository, &Reference::Digest(put.digest), &case.by).await.unwrap();
     sweep(200);
     sweep(200);
     assert_eq!((case.files("blobs/sha256"), case.publishing.0.index.total()), (0, 0));

@@ -8,6 +8,7 @@ use axum::response::Response;
 use super::refuse::Refused;
 use super::{CONTENT_DIGEST, Call, blobs, content_range, empty, shown};
 use crate::http::body;
+use crate::publish::Report;
 use crate::publish::error::{Error, Limit};
 use crate::publish::name::Reference;
 
@@ -35,9 +36,13 @@ pub async fn put(call: &Call<'_>, reference: &str, body: Body) -> Result<Respons
     let received =
         body::read(headers, body, bounds, publishing.account()).await.map_err(|error| unread(call, error))?;
     let body::Received { bytes, copies } = received;
-    let put = publishing.put_manifest(&call.repository, &reference, &media_type, bytes.into_bytes(), &call.by).await?;
+    let by = (&call.by, call.query("force").is_some_and(|force| force == "true"));
+    let put = publishing.put_manifest(&call.repository, &reference, &media_type, bytes.into_bytes(), by).await?;
     drop(copies);
-    let mut response = empty(StatusCode::CREATED);
+    let mut response = match &put.report {
+        Some(report) => told(report),
+        None => empty(StatusCode::CREATED),
+    };
     let headers = response.headers_mut();
     headers.insert(LOCATION, call.path(format_args!("manifests/{}", put.digest)));
     headers.insert(CONTENT_DIGEST, shown(&put.digest));
@@ -45,10 +50,19 @@ pub async fn put(call: &Call<'_>, reference: &str, body: Body) -> Result<Respons
     Ok(response)
 }
 
+/// What came of a version: a few hundred bytes, for whoever published it.
+fn told(report: &Report) -> Response {
+    let text = serde_json::to_string(report).expect("a report can be written");
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = StatusCode::CREATED;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
 /// Takes a tag away, or a manifest with its tags.
 pub async fn delete(call: &Call<'_>, reference: &str) -> Result<Response, Refused> {
     call.may_push()?;
-    call.publishing().delete_manifest(&call.repository, &existing(reference)?).await?;
+    call.publishing().delete_manifest(&call.repository, &existing(reference)?, &call.by).await?;
     Ok(empty(StatusCode::ACCEPTED))
 }
 

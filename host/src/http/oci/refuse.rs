@@ -101,18 +101,19 @@ impl From<Error> for Refused {
             | Error::UploadUnknown
             | Error::ManifestUnknown(_)
             | Error::ManifestBlobUnknown(_) => StatusCode::NOT_FOUND,
-            Error::UploadBusy => StatusCode::CONFLICT,
+            Error::UploadBusy | Error::VersionTaken(..) | Error::NotServed(_) => StatusCode::CONFLICT,
             Error::OutOfOrder { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
             Error::Truncated { .. }
             | Error::DigestDiffers { .. }
             | Error::ManifestInvalid(_)
+            | Error::NotAdmitted(_)
             | Error::SizeDiffers { .. } => StatusCode::BAD_REQUEST,
             Error::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Error::InUse(_) | Error::Unsupported(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Error::Quota(_) => StatusCode::FORBIDDEN,
+            Error::InUse(_) | Error::Unsupported(_) | Error::Fixed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Error::Quota(_) | Error::NotYours(_) => StatusCode::FORBIDDEN,
             Error::DiskQuota(_) | Error::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
-            Error::TooManyUploads(_) => StatusCode::TOO_MANY_REQUESTS,
-            Error::Unpaid(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Error::TooManyUploads(_) | Error::Crowded(_) => StatusCode::TOO_MANY_REQUESTS,
+            Error::Unpaid(_) | Error::Later(_) => StatusCode::SERVICE_UNAVAILABLE,
             Error::Disk(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         if let Error::Disk(why) = &error {

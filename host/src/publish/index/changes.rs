@@ -62,7 +62,7 @@ impl<'a> Changes<'a> {
         self.writing.open_table(MANIFESTS)?;
         self.writing.open_table(TAGS)?;
         self.writing.open_table(REFERRERS)?;
-        Ok(())
+        self.make_version_tables()
     }
 
     /// Writes what is written last, and says how much there is now.

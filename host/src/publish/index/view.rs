@@ -46,6 +46,13 @@ impl View {
         Self(reading)
     }
 
+    pub(super) fn table<K: redb::Key + 'static, V: redb::Value + 'static>(
+        &self,
+        table: redb::TableDefinition<'_, K, V>,
+    ) -> Result<redb::ReadOnlyTable<K, V>, Error> {
+        Ok(self.0.open_table(table)?)
+    }
+
     /// Whether there is such a repository.
     pub fn has_repository(&self, repository: &Repository) -> Result<bool, Error> {
         Ok(self.0.open_table(REPOSITORIES)?.get(repository.as_str())?.is_some())

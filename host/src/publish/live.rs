@@ -1,0 +1,260 @@
+//! Which version of an agent is served: moved forward by publishing, back by hand or by itself, and away by yanking.
+
+use std::sync::Arc;
+
+use semver::Version;
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use super::Publishing;
+use super::audit::Deed;
+use super::error::Error;
+use super::index::Changes;
+use super::index::tables::stored;
+use super::index::versions::{State, VersionRow};
+use super::name::{Repository, Tag};
+use super::serving::Serving;
+use super::versions::{Field, LATEST, no_versions};
+use crate::access::Principal;
+use crate::agent::Troubled;
+use crate::manifest::AgentName;
+use crate::registry::{Failed, Handle};
+
+impl Publishing {
+    /// Serves a version under its agent's bare name: in the document, then in fact, then in the index. `words` go into the
+    /// entry as well.
+    pub(super) async fn make_live(
+        &self,
+        serving: &Serving,
+        agent: &AgentName,
+        version: &str,
+        words: Vec<Field>,
+        is_new: bool,
+    ) -> Result<(), Error> {
+        let (name, wanted) = (agent.clone(), version.to_owned());
+        let row = self.reading(move |view| view.version(name.as_str(), &wanted)).await?;
+        let row = row.ok_or_else(|| Error::ManifestUnknown(version.to_owned()))?;
+        serving.agents.prepare(agent.as_str(), version).await.map_err(Error::Later)?;
+        let fields = entry(&serving.document, agent, version, &row, words);
+        serving.document.write(vec![(agent.as_str().into(), fields)]).await.map_err(|failed| unwritten(&failed))?;
+        serving.agents.serve(agent.as_str(), version, is_new);
+        self.settle_version(agent, version, State::Published, Some(())).await
+    }
+
+    /// Writes down how a version stands, and that it is the one that is served, if it is.
+    pub(super) async fn settle_version(
+        &self,
+        agent: &AgentName,
+        version: &str,
+        state: State,
+        live: Option<()>,
+    ) -> Result<(), Error> {
+        let (agent, version) = (agent.clone(), version.to_owned());
+        let settle = self.on_disk(move |inner| {
+            inner.index.change(|changes| {
+                let agent = agent.as_str();
+                let row = changes.version(agent, &version)?;
+                let mut row = row.ok_or_else(|| Error::ManifestUnknown(version.clone()))?;
+                (row.state, row.why) = (state, None);
+                changes.set_version(agent, &version, &row)?;
+                if live.is_some() { set_live(changes, agent, Some((&version, &row))) } else { Ok(()) }
+            })
+        });
+        settle.await
+    }
+
+    /// Takes a version from lists and from what is served under the bare name, or puts it back: it stays callable by its
+    /// exact version.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or what takes its place cannot be served.
+    pub async fn set_yanked(
+        &self,
+        agent: &AgentName,
+        version: &Tag,
+        yanked: bool,
+        by: &Arc<Principal>,
+    ) -> Result<(), Error> {
+        let serving = self.serving()?;
+        let _turn = serving.turn(agent).await?;
+        let done = self.yank(serving, agent, version, yanked).await;
+        let what = if yanked { "yank" } else { "unyank" };
+        note(serving, by, (what, agent, version.as_str()), &done);
+        done
+    }
+
+    async fn yank(&self, serving: &Serving, agent: &AgentName, version: &Tag, yanked: bool) -> Result<(), Error> {
+        let (row, known) = self.version(agent, version).await?;
+        let (Some(row), Some(_)) = (row, known) else { return Err(Error::ManifestUnknown(version.to_string())) };
+        let state = if yanked { State::Yanked } else { State::Published };
+        let is_live = row.live.as_deref() == Some(version.as_str());
+        if yanked && is_live {
+            let next = self.next_best(agent, version.as_str()).await?;
+            self.replace(serving, agent, next.as_deref()).await?;
+        }
+        self.settle_version(agent, version.as_str(), state, None).await?;
+        if !yanked && row.live.is_none() {
+            self.make_live(serving, agent, version.as_str(), Vec::new(), false).await?;
+        }
+        Ok(())
+    }
+
+    /// Serves what was served before what is served now; says which version that is.
+    ///
+    /// # Errors
+    ///
+    /// When nothing was, or it cannot be served any more.
+    pub async fn roll_back(&self, agent: &AgentName, by: &Arc<Principal>) -> Result<String, Error> {
+        let serving = self.serving()?;
+        let _turn = serving.turn(agent).await?;
+        let back = async {
+            let to = self.before(agent).await?;
+            let to = to.ok_or_else(|| {
+                Error::NotServed(format!("no earlier version of `{agent}` that could be served is left"))
+            })?;
+            self.make_live(serving, agent, &to, Vec::new(), false).await?;
+            Ok(to)
+        };
+        let done = back.await;
+        note(serving, by, ("rollback", agent, done.as_deref().unwrap_or_default()), &done);
+        done
+    }
+
+    /// What was served last and still may be.
+    async fn before(&self, agent: &AgentName) -> Result<Option<String>, Error> {
+        let name = agent.clone();
+        self.reading(move |view| {
+            let row = view.agent(name.as_str())?.ok_or_else(|| no_versions(&name))?;
+            for version in row.served.iter().rev() {
+                let known = view.version(name.as_str(), version)?;
+                if known.is_some_and(|known| known.state == State::Published) {
+                    return Ok(Some(version.clone()));
+                }
+            }
+            Ok(None)
+        })
+        .await
+    }
+
+    /// The newest version that may be served instead of this one; a release, if there is one.
+    async fn next_best(&self, agent: &AgentName, instead_of: &str) -> Result<Option<String>, Error> {
+        let (name, instead_of) = (agent.clone(), instead_of.to_owned());
+        self.reading(move |view| {
+            let others = view.versions(name.as_str())?.into_iter();
+            let others = others.filter(|(version, row)| *version != instead_of && row.state == State::Published);
+            let parsed = others.filter_map(|(version, _)| Version::parse(&version).ok());
+            Ok(parsed.max_by_key(|version| (version.pre.is_empty(), version.clone())).map(|best| best.to_string()))
+        })
+        .await
+    }
+
+    /// Serves this version under the bare name, or nothing.
+    async fn replace(&self, serving: &Serving, agent: &AgentName, next: Option<&str>) -> Result<(), Error> {
+        if let Some(next) = next {
+            return self.make_live(serving, agent, next, Vec::new(), false).await;
+        }
+        let none = vec![("version", Value::Null), ("digest", Value::Null), ("updated", super::now().into())];
+        serving.document.write(vec![(agent.as_str().into(), none)]).await.map_err(|failed| unwritten(&failed))?;
+        serving.agents.withdraw(agent.as_str());
+        let agent = agent.clone();
+        self.on_disk(move |inner| inner.index.change(|changes| set_live(changes, agent.as_str(), None))).await
+    }
+
+    /// Rolls new versions back that fail whoever calls them, for as long as anybody tells.
+    pub async fn look_after(&self, mut troubles: mpsc::Receiver<Troubled>) {
+        while let Some(Troubled { agent, version, limit }) = troubles.recv().await {
+            let (Ok(serving), Ok(name)) = (self.serving(), AgentName::parse(&agent)) else { continue };
+            let Ok(_turn) = serving.turn(&name).await else { continue };
+            let why = format!("its first calls ended at the limit `{limit}`, one after the other");
+            let back = self.give_up(serving, &name, &version, &why).await;
+            let outcome = match &back {
+                Ok(Some(to)) => format!("{to} is served again: {why}"),
+                Ok(None) => format!("nothing else could be served: {why}"),
+                Err(error) => error.to_string(),
+            };
+            tracing::warn!(agent = &*agent, version = &*version, outcome, "a new version fails");
+            serving.audit.note(Deed {
+                who: "host",
+                what: "rollback",
+                agent: &agent,
+                version: &version,
+                outcome: &outcome,
+            });
+        }
+    }
+
+    /// Serves what was before a version that fails, if it is still the one that is served.
+    async fn give_up(
+        &self,
+        serving: &Serving,
+        agent: &AgentName,
+        version: &str,
+        why: &str,
+    ) -> Result<Option<String>, Error> {
+        let name = agent.clone();
+        let live = self.reading(move |view| Ok(view.agent(name.as_str())?.and_then(|row| row.live))).await?;
+        let Some(to) = self.before(agent).await?.filter(|_| live.as_deref() == Some(version)) else { return Ok(None) };
+        self.make_live(serving, agent, &to, Vec::new(), false).await?;
+        let (agent, version, why) = (agent.clone(), version.to_owned(), why.to_owned());
+        let mark = self.on_disk(move |inner| {
+            inner.index.change(|changes| {
+                let Some(mut row) = changes.version(agent.as_str(), &version)? else { return Ok(()) };
+                (row.state, row.why) = (State::Failed, Some(why));
+                changes.set_version(agent.as_str(), &version, &row)
+            })
+        });
+        mark.await?;
+        Ok(Some(to))
+    }
+}
+
+/// What an entry says of a version that is served.
+fn entry(document: &Handle, agent: &AgentName, version: &str, row: &VersionRow, mut words: Vec<Field>) -> Vec<Field> {
+    let now: Value = super::now().into();
+    // What people have written into an entry that there is stays.
+    if document.record(agent.as_str()).is_some() {
+        words.clear();
+    } else {
+        words.push(("created", now.clone()));
+    }
+    let of_version = [
+        ("name", agent.as_str().into()),
+        ("version", version.into()),
+        ("digest", row.component.as_str().into()),
+        ("owner", row.by.as_str().into()),
+        ("coldStart", row.cold_start_us.into()),
+        ("peak", row.memory_peak.into()),
+        ("updated", now),
+    ];
+    words.extend(of_version);
+    words
+}
+
+/// Writes down which version is served, and moves the tag that says so.
+pub(super) fn set_live(changes: &Changes<'_>, agent: &str, live: Option<(&str, &VersionRow)>) -> Result<(), Error> {
+    let Some(mut row) = changes.agent(agent)? else { return Ok(()) };
+    row.go_live(live.map(|(version, _)| version));
+    changes.set_agent(agent, &row)?;
+    let repository: Repository = row.repository.parse().expect("only names were written there");
+    let latest: Tag = LATEST.parse().expect("a tag");
+    match live {
+        Some((_, row)) => changes.tag(&repository, &latest, &stored(&row.manifest)),
+        None => changes.untag(&repository, &latest),
+    }
+}
+
+pub(super) fn note<T>(
+    serving: &Serving,
+    by: &Principal,
+    (what, agent, version): (&str, &AgentName, &str),
+    done: &Result<T, Error>,
+) {
+    let refused = done.as_ref().err().map(ToString::to_string);
+    let (who, outcome) = (&*by.name, refused.as_deref().unwrap_or("done"));
+    serving.audit.note(Deed { who, what, agent: agent.as_str(), version, outcome });
+}
+
+pub(super) fn unwritten(failed: &Failed) -> Error {
+    Error::Later(format!("the registry's document does not take it: {failed}"))
+}

@@ -1,0 +1,318 @@
+//! Publishing: from a push to a call, and from one version to another, without a call that anybody misses.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use stockade_tests::guests::Source;
+use stockade_tests::guests::case;
+use stockade_tests::publisher::{Publisher, stamped};
+use stockade_tests::{Client, Setup, TestHost, process};
+
+/// How long anything may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn hello() -> Vec<u8> {
+    component("hello")
+}
+
+fn component(name: &str) -> Vec<u8> {
+    std::fs::read(process::component(name).expect("`make test` builds the agents first")).expect("it can be read")
+}
+
+fn publisher(host: &TestHost) -> Publisher {
+    Publisher::new(host.address, &host.operator_token())
+}
+
+/// What the agent at this address answers to `greet`, and what version it says it is.
+async fn greeting(host: &TestHost, address: &str) -> Result<String, String> {
+    let answer = host.agent(address).call("greet", json!({ "name": "Ann" })).await;
+    match answer.body["result"]["content"][0]["text"].as_str() {
+        Some(text) => Ok(text.to_owned()),
+        None => Err(answer.body.to_string()),
+    }
+}
+
+/// The version that clients of this address are told.
+async fn version(host: &TestHost, address: &str) -> String {
+    let answer = host.agent(address).request("server/discover", json!({})).await;
+    let info = &answer.result()["_meta"]["io.modelcontextprotocol/serverInfo"];
+    info["version"].as_str().unwrap_or_else(|| panic!("{}", answer.body)).to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_is_a_live_agent() {
+    let host = TestHost::start("agents: {}");
+    let publisher = publisher(&host);
+    let client = host.client();
+    let said = publisher.publish("demo", "1.0.0", &hello()).await;
+    assert_eq!(said.status, 201, "{said:?}");
+    let report = &said.body;
+    assert_eq!((&report["live"], &report["path"]), (&true.into(), &"/mcp/demo".into()), "{report}");
+    assert!(report["memoryPeak"].as_u64() > Some(0) && report["coldStartMs"].as_f64() > Some(0.0), "{report}");
+    assert_eq!(greeting(&host, "demo").await.unwrap(), "Hello, Ann!");
+    assert_eq!(version(&host, "demo").await, "1.0.0");
+    let names = client.list("tools/list", None).await;
+    assert!(names.body.to_string().contains("demo__greet"));
+    let entry = client.read("urn:mcp:agent/demo").await;
+    assert!(entry.body.to_string().contains("sha256:"), "{}", entry.body);
+
+    // Once and for good.
+    assert_eq!(publisher.publish("demo", "1.0.0", &hello()).await.status, 201, "the same again is no error");
+    let other = publisher.publish("demo", "1.0.0", &stamped(&hello(), "other")).await;
+    assert!(other.refusal().starts_with("409 DENIED"), "{}", other.refusal());
+    let gone = publisher.ask(reqwest::Method::DELETE, "/v2/demo/manifests/1.0.0", "", "").await;
+    assert_eq!(gone.status, 405, "{gone:?}");
+    let elsewhere = publisher.publish("team/demo", "2.0.0", &hello()).await;
+    assert!(elsewhere.refusal().contains("belongs to the repository `demo`"), "{}", elsewhere.refusal());
+    host.assert_nothing_remains().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_aliases_yanks_and_rollbacks() {
+    let host = TestHost::start("agents: {}");
+    let publisher = publisher(&host);
+    for number in ["1.0.0", "1.1.0", "1.2.0-rc.1", "1.0.1"] {
+        let said = publisher.publish("demo", number, &stamped(&hello(), number)).await;
+        assert_eq!(said.status, 201, "{said:?}");
+    }
+    // What leads up to a release does not take its place, nor does what is older.
+    assert_eq!(publisher.live("demo").await.as_deref(), Some("1.1.0"));
+    for address in ["demo@1.0.0", "demo@1.1.0", "demo@1.2.0-rc.1", "demo@latest"] {
+        assert_eq!(greeting(&host, address).await.unwrap(), "Hello, Ann!", "{address}");
+    }
+    assert_eq!(version(&host, "demo@1.0.1").await, "1.0.1");
+
+    let manifest = publisher.manifest("demo", &stamped(&hello(), "1.0.0")).await;
+    assert_eq!(publisher.put("demo", "stable", &manifest).await.status, 201);
+    assert_eq!(version(&host, "demo@stable").await, "1.0.0");
+    let plain = publisher.manifest("demo", b"no component at all").await;
+    let refused = publisher.put("demo", "stable", &plain).await;
+    assert!(
+        refused.refusal().contains("can be moved to another version, and to nothing else"),
+        "{}",
+        refused.refusal()
+    );
+
+    assert_eq!(publisher.roll_back("demo").await.status, 200);
+    assert_eq!(version(&host, "demo").await, "1.0.0");
+    // `latest` is the name of what is served.
+    let newest = publisher.manifest("demo", &stamped(&hello(), "1.1.0")).await;
+    assert_eq!(publisher.put("demo", "latest", &newest).await.status, 201);
+    assert_eq!(version(&host, "demo").await, "1.1.0");
+
+    assert_eq!(publisher.yank("demo", "1.1.0", true).await.status, 200);
+    assert_eq!(publisher.live("demo").await.as_deref(), Some("1.0.1"), "the newest release that is left");
+    assert_eq!(version(&host, "demo@1.1.0").await, "1.1.0", "who names it gets it");
+    let yanked: Vec<Value> = publisher.versions("demo").await.as_array().unwrap().clone();
+    let state = |wanted: &str| yanked.iter().find(|it| it["version"] == wanted).unwrap()["state"].clone();
+    assert_eq!((state("1.1.0"), state("1.0.0")), ("yanked".into(), "published".into()));
+    for number in ["1.0.0", "1.0.1", "1.2.0-rc.1"] {
+        publisher.yank("demo", number, true).await;
+    }
+    assert_eq!(publisher.live("demo").await, None);
+    assert!(greeting(&host, "demo").await.unwrap_err().contains("no version of it is served"));
+    assert_eq!(greeting(&host, "demo@1.0.0").await.unwrap(), "Hello, Ann!");
+    assert_eq!(publisher.yank("demo", "1.0.1", false).await.status, 200);
+    assert_eq!(version(&host, "demo").await, "1.0.1");
+    assert_eq!(publisher.yank("demo", "7.0.0", true).await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_fit_is_refused_with_what_to_do() {
+    let setup = Setup::default();
+    let manifest = "uploads: { component_bytes_max: 4M }\nagents:\n  \
+                    small: { component: published, memory: 1M, reserve: 1M }\n  hello: { component: '{agents}/hello.wasm' }\n";
+    let host = setup.start(manifest);
+    let publisher = publisher(&host);
+    let made = |name: &str| match case(name).source {
+        Source::Made(make) => make(),
+        Source::Built => panic!("`{name}` is built"),
+    };
+    let refused = async |repository: &str, version: &str, component: &[u8]| {
+        let said = publisher.publish(repository, version, component).await;
+        assert!(said.status >= 400, "{said:?}");
+        said.refusal()
+    };
+    let none = refused("demo", "1.0.0", b"no component").await;
+    assert!(none.starts_with("400 MANIFEST_INVALID") && none.contains("not a component that can run here"), "{none}");
+    let core = refused("demo", "1.0.0", &made("core-module")).await;
+    assert!(core.contains("component"), "{core}");
+    let misfit = refused("demo", "1.0.0", &made("missing-describe")).await;
+    assert!(misfit.contains("stockade:agent/describe"), "{misfit}");
+    let large = refused("small", "1.0.0", &made("large-initial-memory")).await;
+    assert!(large.contains("10485760") && large.contains("1048576"), "{large}");
+    let fixed = refused("hello", "1.0.0", &hello()).await;
+    assert!(fixed.contains("`component: published`"), "{fixed}");
+    let huge = refused("demo", "1.0.0", &vec![0; (4 << 20) + 1]).await;
+    assert!(huge.starts_with("413 SIZE_INVALID") && huge.contains("uploads.component_bytes_max"), "{huge}");
+    // Nothing is left of any of them.
+    let found = host.client().list("tools/list", None).await;
+    assert!(!found.body.to_string().contains("demo"), "{}", found.body);
+    let tags = publisher.ask(reqwest::Method::GET, "/v2/demo/tags/list", "", "").await;
+    assert_eq!(tags.body["tags"].as_array().map(Vec::len), Some(0), "{tags:?}");
+    host.assert_nothing_remains().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_breaks_callers_needs_a_major_version_or_force() {
+    let host = TestHost::start("agents: {}");
+    let publisher = publisher(&host);
+    assert_eq!(publisher.publish("demo", "1.0.0", &hello()).await.status, 201);
+    let other = component("everything");
+    let refused = publisher.publish("demo", "1.1.0", &other).await;
+    assert!(refused.refusal().contains("the tool `greet` is gone; publish it as 2.0.0"), "{}", refused.refusal());
+    assert_eq!(version(&host, "demo").await, "1.0.0");
+    let manifest = publisher.manifest("demo", &other).await;
+    let forced = publisher.put("demo", "1.1.0?force=true", &manifest).await;
+    assert_eq!(forced.status, 201, "{forced:?}");
+    assert_eq!(publisher.publish("demo", "2.0.0", &hello()).await.status, 201);
+    assert_eq!(version(&host, "demo").await, "2.0.0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_whoever_calls_it_is_rolled_back() {
+    let host = TestHost::start("agents: {}");
+    let publisher = publisher(&host);
+    let good = component("guests");
+    assert_eq!(publisher.publish("demo", "1.0.0", &good).await.status, 201);
+    assert_eq!(publisher.publish("demo", "1.0.1", &stamped(&good, "bad")).await.status, 201);
+    let client = host.agent("demo");
+    for _ in 0..5 {
+        let answer = client.call("panic", json!({})).await;
+        assert!(answer.body.to_string().contains("\"limit\":\"panic\""), "{}", answer.body);
+    }
+    let began = Instant::now();
+    while publisher.live("demo").await.as_deref() != Some("1.0.0") {
+        assert!(began.elapsed() < PATIENCE, "{}", publisher.versions("demo").await);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let versions = publisher.versions("demo").await;
+    assert_eq!(versions[0]["state"], "failed", "{versions}");
+    assert!(versions[0]["why"].as_str().unwrap().contains("the limit `panic`"), "{versions}");
+    assert_eq!(version(&host, "demo").await, "1.0.0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_call_is_lost_while_versions_come_and_go() {
+    let host = TestHost::start("agents: {}");
+    let publisher = publisher(&host);
+    assert_eq!(publisher.publish("demo", "1.0.0", &hello()).await.status, 201);
+    let done = Arc::new(AtomicBool::new(false));
+    let callers: Vec<_> = (0..8)
+        .map(|_| {
+            let (client, done) = (Client::new(host.address, "/mcp/demo"), done.clone());
+            tokio::spawn(async move {
+                let mut calls = 0_u32;
+                while !done.load(Ordering::Relaxed) {
+                    let answer = client.call("greet", json!({ "name": "Ann" })).await;
+                    assert_eq!(answer.body["result"]["content"][0]["text"], "Hello, Ann!", "{}", answer.body);
+                    calls += 1;
+                }
+                calls
+            })
+        })
+        .collect();
+    for patch in 1..=20 {
+        let number = format!("1.0.{patch}");
+        let said = publisher.publish("demo", &number, &stamped(&hello(), &number)).await;
+        assert_eq!(said.status, 201, "{said:?}");
+        if patch % 5 == 0 {
+            assert_eq!(publisher.roll_back("demo").await.status, 200);
+        }
+    }
+    done.store(true, Ordering::Relaxed);
+    for caller in callers {
+        assert!(caller.await.expect("no call failed") > 0);
+    }
+    host.assert_nothing_remains().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_published_is_there_after_a_restart() {
+    let mut host = TestHost::start("agents: {}");
+    let publisher_before = publisher(&host);
+    for number in ["1.0.0", "1.1.0", "2.0.0"] {
+        let said = publisher_before.publish("demo", number, &stamped(&hello(), number)).await;
+        assert_eq!(said.status, 201, "{said:?}");
+    }
+    assert_eq!(publisher_before.roll_back("demo").await.status, 200);
+    host.stop();
+    let host = host.again();
+    let publisher = publisher(&host);
+    assert_eq!(publisher.live("demo").await.as_deref(), Some("1.1.0"));
+    assert_eq!(version(&host, "demo").await, "1.1.0");
+    let began = Instant::now();
+    while greeting(&host, "demo@2.0.0").await.is_err() {
+        assert!(began.elapsed() < PATIENCE, "an older version is tried when somebody asks for it");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(publisher.publish("demo", "2.0.1", &stamped(&hello(), "2.0.1")).await.status, 201);
+    assert_eq!(version(&host, "demo").await, "2.0.1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retired_agent_goes_with_all_its_versions() {
+    let host = TestHost::start("document: { retired: 1s }\nuploads: { grace: 3s }\nagents: {}");
+    let publisher = publisher(&host);
+    for number in ["1.0.0", "1.1.0"] {
+        assert_eq!(publisher.publish("demo", number, &stamped(&hello(), number)).await.status, 201);
+    }
+    let mut editor = stockade_tests::editor::Editor::connect(host.address, Some(&host.operator_token())).await.unwrap();
+    editor.set([("demo", "retired", 1)]).await.unwrap();
+    editor.settle().await.unwrap();
+    drop(editor);
+    let began = Instant::now();
+    loop {
+        let listed = publisher.ask(reqwest::Method::GET, "/agents/demo/versions", "", "").await;
+        if listed.status == 404 {
+            break;
+        }
+        assert!(began.elapsed() < PATIENCE, "{listed:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let gone = host.agent("demo").call("greet", json!({ "name": "Ann" })).await;
+    assert!(gone.body.to_string().contains("no agent"), "{}", gone.body);
+    let blobs = host.data().join("oci/blobs/sha256");
+    while std::fs::read_dir(&blobs).unwrap().count() > 0 {
+        assert!(began.elapsed() < PATIENCE, "blobs are left");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // The name is free again.
+    assert_eq!(publisher.publish("team/demo", "0.1.0", &hello()).await.status, 201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signatures_are_asked_for_where_the_manifest_wants_them() {
+    let signer = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
+    let manifest =
+        format!("signatures: {{ mode: enforce, keys: {{ default: [\"{}\"] }} }}\nagents: {{}}", signer.pk.to_base64());
+    let host = TestHost::start(&manifest);
+    let publisher = publisher(&host);
+    let unsigned = publisher.publish("demo", "1.0.0", &hello()).await;
+    assert!(unsigned.refusal().starts_with("403 DENIED: it is not signed"), "{}", unsigned.refusal());
+    let sign = async |repository: &str, version: &str, component: &[u8]| {
+        let manifest = publisher.manifest(repository, component).await;
+        publisher.sign((repository, version), component, &manifest, &signer).await;
+        manifest
+    };
+    let manifest = sign("demo", "1.0.0", &hello()).await;
+    // The same signature under another version, and another name.
+    let replayed = publisher.put("demo", "1.0.1", &manifest).await;
+    assert!(replayed.refusal().contains("on this very version"), "{}", replayed.refusal());
+    let elsewhere = publisher.publish("other", "1.0.0", &hello()).await;
+    assert!(elsewhere.refusal().contains("not signed"), "{}", elsewhere.refusal());
+    let said = publisher.put("demo", "1.0.0", &manifest).await;
+    assert_eq!((said.status, &said.body["signed"]), (201, &true.into()), "{said:?}");
+    assert_eq!(greeting(&host, "demo").await.unwrap(), "Hello, Ann!");
+
+    // A key that nobody trusts any more vouches for nothing at the next start.
+    let other = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
+    let host = host.again_on(&format!(
+        "signatures: {{ mode: enforce, keys: {{ default: [\"{}\"] }} }}\nagents: {{}}",
+        other.pk.to_base64()
+    ));
+    let listed = host.client().list("tools/list", None).await;
+    assert!(!listed.body.to_string().contains("demo__greet"), "{}", listed.body);
+}
