@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs the clients of other makes that the interoperability tests run, once per change of a lock file, and builds the
-# agents of other languages into agents/ below, once per change of their source or of the contract.
+# Installs the clients and the registry of other makes that the interoperability tests run, once per change of a lock file, and
+# builds the agents of other languages into agents/ below, once per change of their source or of the contract.
 # Prints the directory they are in on stdout and everything else on stderr.
 set -eu
 
@@ -55,13 +55,42 @@ link_node() {
 
 install_python_packages() {
     command -v python3 >/dev/null || missing "python3 is missing; on Debian: apt-get install python3 python3-venv"
-    echo "installing the Python client" >&2
+    echo "installing the Python clients" >&2
     rm -rf "$directory/venv"
     python3 -m venv "$directory/venv" >&2 ||
         missing "python3 cannot make a virtual environment; on Debian: apt-get install python3-venv"
     "$directory/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps \
         --requirement "$source/requirements.txt" >&2 || missing "pip failed; see its message above"
     echo "$1" >"$directory/venv/stamp"
+}
+
+# Takes docker-registry/usr/bin/docker-registry out of Debian's package: it needs nothing else of it, and no root to run.
+install_registry() {
+    registry=$directory/docker-registry
+    rm -rf "$registry"
+    mkdir -p "$registry/usr/bin"
+    if command -v apt-get >/dev/null && command -v dpkg >/dev/null; then
+        echo "installing Debian's docker-registry" >&2
+        (cd "$registry" && download && dpkg -x docker-registry_*.deb . && rm docker-registry_*.deb) ||
+            missing "the package docker-registry cannot be downloaded; see apt-get's message above"
+    else
+        installed=$(command -v docker-registry) ||
+            missing "docker-registry is missing; on Debian it is taken from the package of that name, elsewhere install it"
+        ln -s "$installed" "$registry/usr/bin/"
+    fi
+    echo "$1" >"$registry/stamp"
+}
+
+# Downloads the package into this directory.
+download() {
+    apt-get --quiet download docker-registry >&2 && return
+    # The machine has no lists of packages, or old ones. Lists of our own can be had without being root.
+    echo "fetching lists of Debian's packages" >&2
+    own=$(mktemp -d) && mkdir -p "$own/lists/partial" "$own/cache/archives/partial"
+    set -- --quiet -o "Dir::State::lists=$own/lists" -o "Dir::Cache=$own/cache"
+    { apt-get "$@" update && apt-get "$@" download docker-registry; } >&2 || set -- failed
+    rm -rf "$own"
+    [ "$1" != failed ]
 }
 
 # Builds the agents in Python and JavaScript with what was just installed; both compilers bring a whole interpreter.
@@ -93,6 +122,8 @@ node_stamp=$(stamp_of "$source/package.json" "$source/package-lock.json" "$0")
 is_installed "$directory/node" "$node_stamp" || install_node_packages "$node_stamp"
 python_stamp=$(stamp_of "$source/requirements.txt" "$0")
 is_installed "$directory/venv" "$python_stamp" || install_python_packages "$python_stamp"
+registry_stamp=$(stamp_of "$0")
+is_installed "$directory/docker-registry" "$registry_stamp" || install_registry "$registry_stamp"
 
 agents_stamp=$node_stamp,$python_stamp,$(stamp_of "$source"/agents/* "$root"/wit/*.wit)
 is_installed "$directory/agents" "$agents_stamp" || build_agents "$agents_stamp"
