@@ -12,11 +12,14 @@ mod descriptors;
 mod inspect;
 mod log;
 mod new;
+mod publish;
+mod remote;
 mod run;
 mod serve;
 mod single;
 mod status;
 mod token;
+mod versions;
 
 #[cfg(test)]
 mod tests;
@@ -54,6 +57,7 @@ Examples:
   stockade new price-list                   begin an agent of your own
   stockade build                            make it a component, checked against the contract
   stockade run                              serve it alone, under the caps of production
+  stockade publish                          push it to a host, where it is live
   stockade inspect hello.wasm               what is in a component, and does it fit?
   RUST_LOG=stockade=debug stockade serve    say more in the log, which goes to standard error
 
@@ -104,6 +108,16 @@ enum Command {
     Inspect(inspect::Options),
     /// Serve one agent on this machine, under the caps of production
     Run(run::Options),
+    /// Publish an agent to a host: it is checked, tried, and live
+    Publish(publish::Options),
+    /// List what was published under a name
+    Versions(versions::All),
+    /// Let a name such as stable stand for a version
+    Alias(versions::Alias),
+    /// Take a version from lists and from what is served; who names it still gets it
+    Yank(versions::Yank),
+    /// Serve what was served before
+    Rollback(versions::All),
     /// Print what a shell needs to complete arguments
     Completions(completions::Options),
     /// Compile one component from standard input to standard output, under limits; the host runs this
@@ -150,6 +164,11 @@ pub fn main() -> ExitCode {
         Command::Build(options) => build::build(&options),
         Command::Inspect(options) => inspect::inspect(&options),
         Command::Run(options) => run::run(&options),
+        Command::Publish(options) => publish::publish(&options),
+        Command::Versions(options) => versions::versions(&options),
+        Command::Alias(options) => versions::alias(&options),
+        Command::Yank(options) => versions::yank(&options),
+        Command::Rollback(options) => versions::rollback(&options),
         Command::Completions(options) => completions::completions(&options),
         Command::CompileChild(options) => compile_child::compile_child(&options),
     };

@@ -28,7 +28,7 @@ impl Token {
     }
 
     /// Reads a token that [`fresh`](Self::fresh) made; none of any other form.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let random = BASE64_URL_SAFE_NO_PAD.decode(text.strip_prefix(TOKEN_PREFIX)?).ok()?;
         (random.len() == RANDOM_BYTES).then(|| Self(text.to_owned()))
     }

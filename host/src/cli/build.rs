@@ -115,11 +115,11 @@ fn look_for_target(directory: &Path) -> Result<(), Stop> {
 }
 
 /// A program of Rust's, as this variable names it or as it is called.
-fn program(variable: &str, name: &str) -> Command {
+pub(super) fn program(variable: &str, name: &str) -> Command {
     Command::new(std::env::var_os(variable).unwrap_or_else(|| name.into()))
 }
 
-fn missing(error: &std::io::Error) -> anyhow::Error {
+pub(super) fn missing(error: &std::io::Error) -> anyhow::Error {
     match error.kind() {
         ErrorKind::NotFound => anyhow!("cargo is missing: install Rust from https://rustup.rs"),
         _ => anyhow!("cannot start cargo: {error}"),

@@ -1,6 +1,6 @@
 //! `stockade completions`: what a shell needs to complete this program's arguments.
 
-use clap::CommandFactory as _;
+use clap::{Command, CommandFactory as _};
 use clap_complete::Shell;
 
 use super::{Arguments, Stop, say};
@@ -26,7 +26,11 @@ pub(super) fn completions(options: &Options) -> Result<(), Stop> {
 
 /// The script, which a shell reads once.
 pub(super) fn script(shell: Shell) -> String {
+    let whole = Arguments::command();
+    // Hidden ones would be completed, too, and `compile-child` is nobody's to type.
+    let visible = whole.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
+    let mut shown = Command::new("stockade").version(env!("CARGO_PKG_VERSION")).subcommands(visible);
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Arguments::command(), "stockade", &mut script);
+    clap_complete::generate(shell, &mut shown, "stockade", &mut script);
     String::from_utf8_lossy(&script).into_owned()
 }
