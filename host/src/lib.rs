@@ -226,8 +226,7 @@ impl Host {
         let agents = self.agents.clone();
         let missing = self.missing;
         let loading = tokio::spawn(async move {
-            missing.pull().await;
-            agents.load().await;
+            tokio::join!(agents.load(), missing.pull(agents.clone()));
         });
         let service = self.service.clone();
         let tending = tokio::spawn(async move { service.tend().await });

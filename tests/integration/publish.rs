@@ -316,3 +316,11 @@ async fn signatures_are_asked_for_where_the_manifest_wants_them() {
     let listed = host.client().list("tools/list", None).await;
     assert!(!listed.body.to_string().contains("demo__greet"), "{}", listed.body);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_and_nothing_left_of_many_versions() {
+    let figures = super::load::load("publish count=20 clients=8").await;
+    assert_eq!(figures["calls that failed"], 0.0, "{figures}");
+    assert_eq!(figures["lent in the end"], 0.0, "{figures}");
+    assert_eq!(figures["blobs and code left on disk"], 0.0, "{figures}");
+}

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use stockade_tests::Client;
 use stockade_tests::guests::{Source, case};
+use stockade_tests::load::host::Host;
 use stockade_tests::process::{Process, component, stockade_binary};
 use tokio::process::Command;
 
@@ -114,6 +115,60 @@ async fn an_agent_is_begun_tested_built_and_served() {
     assert_eq!(left_in(dir), 1, "the host's data lies there while it runs");
     interrupt(process).await;
     assert_eq!(left_in(dir), 0, "nothing is kept");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_is_begun_and_published_in_three_commands() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let host = Host::start(tempfile::tempdir().expect("a folder"), "agents: {}\n").await.expect("a host");
+    let token = std::fs::read_to_string(host.dir.path().join("data/operator.token")).expect("the host wrote it");
+    let publish = async |dir: &Path, arguments: &[&str]| {
+        let mut command = command(stockade_binary().expect("built"), dir);
+        command.args(arguments).env("STOCKADE_HOST", host.process.url()).env("STOCKADE_TOKEN", token.trim());
+        end(command).await
+    };
+    assert_eq!(stockade(&["new", "demo"], folder.path()).await.code, Some(0));
+    let agent = folder.path().join("demo");
+    std::fs::copy(root().join("Cargo.lock"), agent.join("Cargo.lock")).expect("a lock file");
+    assert_eq!(stockade(&["build"], &agent).await.code, Some(0));
+    let began = std::time::Instant::now();
+    let published = publish(&agent, &["publish"]).await;
+    assert_eq!(published.code, Some(0), "{}", published.err);
+    println!("stockade publish: {:.2} s\n{}", began.elapsed().as_secs_f64(), published.out);
+    assert!(published.out.contains("demo 0.1.0 is live at http://"), "{}", published.out);
+    assert!(published.out.contains("should do"), "{}", published.out);
+    let url = format!("{}/mcp/demo", host.process.url());
+    let seen = stockade_tests::interop::python_greeting(&url).await.expect("the Python client calls it");
+    assert_eq!(seen["text"], "Hello, Ada!", "{seen}");
+    let again = publish(&agent, &["publish"]).await;
+    assert!(again.out.contains("was there already"), "{again:?}");
+
+    let file = component("hello").expect("built").display().to_string();
+    let other = publish(folder.path(), &["publish", &file, "--name", "demo", "--version", "0.1.0"]).await;
+    assert!(other.code == Some(1) && other.err.contains("a version is published once"), "{other:?}");
+    let next = publish(folder.path(), &["publish", &file, "--name", "demo", "--version", "0.2.0", "--json"]).await;
+    let report: Value = serde_json::from_str(&next.out).unwrap_or_else(|_| panic!("{next:?}"));
+    assert_eq!(report["live"], true, "{report}");
+    let listed = publish(folder.path(), &["versions", "demo"]).await;
+    assert!(listed.out.contains("0.2.0") && listed.out.contains("live"), "{}", listed.out);
+    let named = publish(folder.path(), &["alias", "demo", "stable", "0.1.0"]).await;
+    assert!(named.out.contains("demo@stable is 0.1.0 now"), "{named:?}");
+    let back = publish(folder.path(), &["rollback", "demo"]).await;
+    assert!(back.out.lines().any(|line| line.starts_with("0.1.0") && line.contains("live")), "{back:?}");
+    let yanked = publish(folder.path(), &["yank", "demo", "0.2.0", "--json"]).await;
+    let yanked: Value = serde_json::from_str(&yanked.out).unwrap_or_else(|_| panic!("{yanked:?}"));
+    assert_eq!(yanked["versions"][0]["state"], "yanked", "{yanked}");
+    let gone = publish(folder.path(), &["alias", "demo", "stable", "--delete"]).await;
+    assert_eq!(gone.code, Some(0), "{}", gone.err);
+
+    let mut stranger = command(stockade_binary().expect("built"), &agent);
+    stranger.args(["publish"]).env("STOCKADE_HOST", host.process.url()).env_remove("STOCKADE_TOKEN");
+    let stranger = end(stranger).await;
+    assert!(stranger.err.contains("put a publisher's token in $STOCKADE_TOKEN"), "{stranger:?}");
+    let mut nobody = command(stockade_binary().expect("built"), &agent);
+    nobody.args(["publish"]).env("STOCKADE_HOST", "http://127.0.0.1:9");
+    assert!(end(nobody).await.err.contains("nobody answers at http://127.0.0.1:9"));
+    host.process.end().await.expect("it ends");
 }
 
 #[tokio::test]

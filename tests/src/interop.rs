@@ -45,6 +45,14 @@ pub async fn python_client(mode: &str, url: &str, agent: &str) -> Result<Value> 
     seen(&output(command, CLIENT_TIMEOUT).await?)
 }
 
+/// Has the Python client call `greet` of an agent at its own endpoint.
+pub async fn python_greeting(url: &str) -> Result<Value> {
+    let interop = installation().await?;
+    let mut command = Command::new(interop.join("venv/bin/python"));
+    command.arg(interop.join("node/greet.py")).arg(url);
+    seen(&output(command, CLIENT_TIMEOUT).await?)
+}
+
 /// Runs stock Yjs clients, `document.mjs` or `document.py`, on the registry's document of the host at `url`, as its operator
 /// and as nobody.
 pub async fn document_clients(script: &str, url: &str, token: &str, options: &[&str]) -> Result<Value> {

@@ -13,6 +13,7 @@ pub mod document;
 pub mod figures;
 pub mod host;
 pub mod initializes;
+pub mod publish;
 pub mod read;
 pub mod stalled;
 pub mod streams;

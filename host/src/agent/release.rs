@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::cache::Digest;
 use super::contract::Description;
-use crate::manifest::{AgentName, AgentSpec, Component};
+use crate::manifest::{Address, AgentName, AgentSpec, Component};
 
 /// A published version. Its bytes lie under their digest, where only the host writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +32,13 @@ impl Release {
     /// The operator's file, if that is what the agent is served from.
     pub fn of_file(agent: &AgentName, spec: &AgentSpec) -> Option<Self> {
         match &spec.component {
-            Component::File(path) | Component::Remote(_, path) => {
+            Component::File(path) => {
                 Some(Self { key: agent.as_str().into(), component: path.clone(), version: None, digest: None })
+            }
+            Component::Remote(remote, path) => {
+                // In a registry it is the manifest that is pinned, whose layer was checked when it was pulled.
+                let digest = matches!(remote.address, Address::Web(_)).then(|| Digest(remote.sha256.clone()));
+                Some(Self { key: agent.as_str().into(), component: path.clone(), version: None, digest })
             }
             Component::Published => None,
         }

@@ -163,6 +163,20 @@ impl Agents {
         }
     }
 
+    /// Loads an agent whose component is there now.
+    pub async fn reload(&self, name: &str) {
+        let Some(agent) = self.get(name) else { return };
+        agent.settle().await;
+        agent.enroll().await;
+    }
+
+    /// Refuses an agent for a reason of its own.
+    pub fn refuse(&self, name: &str, reason: &str) {
+        let Some(agent) = self.get(name) else { return };
+        tracing::error!(agent = name, reason, "agent refused");
+        agent.stand(Standing::Refused(reason.into()));
+    }
+
     /// Removes what was kept for agents and versions that are no more.
     fn prune(&self) -> anyhow::Result<()> {
         let (mut digests, mut keys) = self.all_versions();

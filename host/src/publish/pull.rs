@@ -19,6 +19,7 @@ use ureq::{Agent, Body, SendBody};
 
 use super::digest::{Algorithm, Digest};
 use super::wasm::Layout;
+use crate::agent::Agents;
 use crate::manifest::{Address, AgentName, AgentSpec, Component, Manifest, PULLED, Remote};
 
 /// Only the host's own user reads or writes what was pulled.
@@ -65,24 +66,35 @@ impl Missing {
         Self { agents, bytes_max: manifest.compile.component, data: manifest.data.clone() }
     }
 
-    /// Pulls them, one after the other. What cannot be pulled is said in the log, and its agent will be refused.
-    pub async fn pull(self) {
-        for (agent, remote) in self.agents {
-            for attempt in 1..=TRIES {
-                let (from, bytes_max, data) = (remote.clone(), self.bytes_max, self.data.clone());
-                let pulled = tokio::task::spawn_blocking(move || pull_into(&from, bytes_max, &data)).await;
-                let error = match pulled.map_err(anyhow::Error::new).flatten() {
-                    Ok(bytes) => {
-                        tracing::info!(agent = agent.as_str(), component = %remote, bytes, "pulled");
-                        break;
-                    }
-                    Err(error) => format!("{error:#}"),
-                };
-                tracing::error!(agent = agent.as_str(), component = %remote, error, attempt, "cannot be pulled");
-                if attempt < TRIES {
-                    tokio::time::sleep(PAUSE).await;
+    /// Pulls them, one after the other, and has each loaded once it is here, while others are served already. An agent whose
+    /// component cannot be pulled is refused, and says why.
+    pub async fn pull(self, agents: Agents) {
+        for (agent, remote) in &self.agents {
+            match self.pull_one(agent, remote).await {
+                Ok(()) => agents.reload(agent.as_str()).await,
+                Err(error) => agents.refuse(agent.as_str(), &format!("{remote} cannot be pulled: {error:#}")),
+            }
+        }
+    }
+
+    async fn pull_one(&self, agent: &AgentName, remote: &Remote) -> anyhow::Result<()> {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let (from, bytes_max, data) = (remote.clone(), self.bytes_max, self.data.clone());
+            let pulled = tokio::task::spawn_blocking(move || pull_into(&from, bytes_max, &data)).await;
+            match pulled.map_err(anyhow::Error::new).flatten() {
+                Ok(bytes) => {
+                    tracing::info!(agent = agent.as_str(), component = %remote, bytes, "pulled");
+                    return Ok(());
+                }
+                Err(error) if attempt == TRIES => return Err(error),
+                Err(error) => {
+                    let error = format!("{error:#}");
+                    tracing::warn!(agent = agent.as_str(), component = %remote, error, attempt, "cannot be pulled yet");
                 }
             }
+            tokio::time::sleep(PAUSE).await;
         }
     }
 }

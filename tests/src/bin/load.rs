@@ -1,6 +1,6 @@
 //! Puts a load on a host, each in a process of its own, and says what it cost.
 //!
-//!     load [initializes | connections | streams | read | stalled | caps | sockets | churn | many | waves | gate | crash [KEY=VALUE ...]] [--json]
+//!     load [initializes | connections | streams | read | stalled | caps | sockets | churn | many | waves | gate | publish | languages | crash [KEY=VALUE ...]] [--json]
 //!
 //! Without a name, those that [`LOADS`] lists. Keys, and what they are when nobody says, stand in [`Load::read`].
 
@@ -16,6 +16,7 @@ use stockade_tests::load::document::sockets::Sockets;
 use stockade_tests::load::document::waves::Waves;
 use stockade_tests::load::figures::Figures;
 use stockade_tests::load::initializes::Initializes;
+use stockade_tests::load::publish::{Languages, Publish};
 use stockade_tests::load::read::{self, Read};
 use stockade_tests::load::stalled::Stalled;
 use stockade_tests::load::streams::Streams;
@@ -90,6 +91,8 @@ enum Load {
     Churn(Churn),
     Crash(Crash),
     Gate(Gate),
+    Publish(Publish),
+    Languages(Languages),
     Sockets(Sockets),
     Many(Many),
     Waves(Waves),
@@ -123,13 +126,21 @@ impl Load {
             }
             "crash" => Self::Crash(Crash { rounds: options.number("rounds", 100)? }),
             "gate" => Self::Gate(Gate { runs: options.number("runs", 1_000_000)?, first: options.number("first", 0)? }),
+            "publish" => {
+                let (count, clients) = (options.number("count", 1_000)?, options.number("clients", 50)?);
+                Self::Publish(Publish { count, clients })
+            }
+            "languages" => Self::Languages(Languages { rounds: options.number("rounds", 9)? }),
             "sockets" => Self::Sockets(Sockets { count: options.number("count", 1_000)? as usize }),
             "many" => Self::Many(Many { agents: options.number("agents", 10_000)? as usize }),
             "waves" => {
                 let (agents, waves) = (options.number("agents", 10_000)?, options.number("waves", 10)?);
                 Self::Waves(Waves { agents, waves })
             }
-            other => bail!("no load {other}; there are {}, connections, many, waves, gate and crash", LOADS.join(", ")),
+            other => bail!(
+                "no load {other}; there are {}, connections, many, waves, gate, publish, languages and crash",
+                LOADS.join(", ")
+            ),
         };
         let left: Vec<&str> = options.0.keys().map(String::as_str).collect();
         ensure!(left.is_empty(), "not a key of {name}: {}", left.join(", "));
@@ -147,6 +158,8 @@ impl Load {
             Self::Churn(load) => load.run().await,
             Self::Crash(load) => load.run().await,
             Self::Gate(load) => load.run(),
+            Self::Publish(load) => load.run().await,
+            Self::Languages(load) => load.run().await,
             Self::Sockets(load) => load.run().await,
             Self::Many(load) => load.run().await,
             Self::Waves(load) => load.run().await,

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use std::path::Path;
 
 /// The token of whoever looks after the host with this data directory.
-fn operator(data: &Path) -> Result<String> {
+pub(super) fn operator(data: &Path) -> Result<String> {
     let token = std::fs::read_to_string(data.join("operator.token")).context("the host has made a token")?;
     Ok(token.trim().to_owned())
 }
