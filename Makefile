@@ -55,9 +55,10 @@ soak: agents guests ## everything at once for TIME=1800 seconds; a verdict, and 
 	cargo build --release --locked -p stockade -p stockade-tests --bin stockade --bin soak
 	target/release/soak seconds=$(SOAK_TIME) plot=target/soak.svg
 
-crash: agents ## a host that is killed a hundred times while somebody edits the registry
+crash: agents ## hosts that are killed a hundred times while somebody edits the registry, or publishes
 	cargo build --release --locked -p stockade -p stockade-tests --bin stockade --bin load
 	target/release/load crash rounds=100
+	target/release/load publish-crash rounds=100
 
 fuzz: check-tools ## foreign bytes against the message parser and the document's gate, guided by coverage, for TIME=60 seconds each
 	@command -v c++ >/dev/null || { echo "a C++ compiler is missing, which libFuzzer is built with: apt-get install g++"; exit 1; }

@@ -324,3 +324,34 @@ async fn nothing_is_lost_and_nothing_left_of_many_versions() {
     assert_eq!(figures["lent in the end"], 0.0, "{figures}");
     assert_eq!(figures["blobs and code left on disk"], 0.0, "{figures}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_is_killed_has_whole_versions_or_none() {
+    let figures = super::load::load("publish-crash rounds=6").await;
+    assert_eq!(figures["acknowledged and lost"], 0.0, "{figures}");
+    assert_eq!(figures["there by halves"], 0.0, "{figures}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bombs_and_packed_components_are_refused_by_name() {
+    let host = TestHost::start("memory: 512M\ncompile: { cpu: 2s }\nagents: {}");
+    let publisher = publisher(&host);
+    for (bomb, word) in [
+        ("compile-bomb-memory", "the compiler was stopped: more than"),
+        ("big-table", "table"),
+        ("doubled-name", "twice"),
+    ] {
+        let Source::Made(make) = case(bomb).source else { panic!("it is made") };
+        let refused = publisher.publish("demo", "1.0.0", &make()).await;
+        assert!(refused.status == 400 && refused.refusal().contains(word), "{bomb}: {}", refused.refusal());
+    }
+    // Nothing is ever unpacked: what comes packed is no component.
+    let layer = publisher.blob("demo", "application/vnd.oci.image.layer.v1.tar+gzip", &[0x1f, 0x8b, 8, 0]).await;
+    let config = publisher.blob("demo", "application/vnd.wasm.config.v0+json", b"{}").await;
+    let packed = json!({ "schemaVersion": 2, "config": config, "layers": [layer] }).to_string();
+    let refused = publisher.put("demo", "1.0.0", &packed).await;
+    assert!(refused.refusal().contains("its layer has the type application/wasm"), "{}", refused.refusal());
+    let tags = publisher.ask(reqwest::Method::GET, "/v2/demo/tags/list", "", "").await;
+    assert_eq!(tags.body["tags"].as_array().map(Vec::len), Some(0), "{tags:?}");
+    host.assert_nothing_remains().await;
+}

@@ -14,6 +14,7 @@ pub mod figures;
 pub mod host;
 pub mod initializes;
 pub mod publish;
+pub mod publish_crash;
 pub mod read;
 pub mod stalled;
 pub mod streams;

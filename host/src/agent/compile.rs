@@ -80,17 +80,24 @@ impl Compiler {
     /// somebody who waits for it. Waits for its turn; dropping the future kills the child.
     pub async fn compile(&self, cache: &Cache, digest: &Digest, file: &File, code: Code) -> Result<(), CompileError> {
         let _urgent = Urgent::new(&self.urgent);
-        self.in_turn(cache, digest, file, code).await
+        self.in_turn(cache, (digest, code), file, || true).await
     }
 
-    /// The same for nobody who waits: steps back whenever somebody does, and begins anew after that.
-    pub async fn compile_idly(&self, cache: &Cache, digest: &Digest, file: &File) -> Result<(), CompileError> {
+    /// The same for nobody who waits: steps back whenever somebody does, and begins anew after that. Does nothing if it is not
+    /// `wanted` any more when its turn comes.
+    pub async fn compile_idly(
+        &self,
+        cache: &Cache,
+        digest: &Digest,
+        file: &File,
+        wanted: impl Fn() -> bool,
+    ) -> Result<(), CompileError> {
         let (mut calm, mut hurry) = (self.urgent.subscribe(), self.urgent.subscribe());
         loop {
             calm.wait_for(|urgent| *urgent == 0).await.context("the host is stopping")?;
             tokio::select! {
                 biased;
-                compiled = self.in_turn(cache, digest, file, Code::Fast) => return compiled,
+                compiled = self.in_turn(cache, (digest, Code::Fast), file, &wanted) => return compiled,
                 _ = hurry.wait_for(|urgent| *urgent > 0) => {}
             }
         }
@@ -103,10 +110,16 @@ impl Compiler {
         Ok(())
     }
 
-    async fn in_turn(&self, cache: &Cache, digest: &Digest, file: &File, code: Code) -> Result<(), CompileError> {
+    async fn in_turn(
+        &self,
+        cache: &Cache,
+        (digest, code): (&Digest, Code),
+        file: &File,
+        wanted: impl Fn() -> bool,
+    ) -> Result<(), CompileError> {
         let _turn = self.one_at_a_time.acquire().await.context("the host is stopping")?;
         // Another agent of the same component may have been here before.
-        if cache.size(digest, code)?.is_some() {
+        if !wanted() || cache.size(digest, code)?.is_some() {
             return Ok(());
         }
         let bytes = file.metadata().context("cannot look at the component")?.len();

@@ -1,6 +1,6 @@
 //! Puts a load on a host, each in a process of its own, and says what it cost.
 //!
-//!     load [initializes | connections | streams | read | stalled | caps | sockets | churn | many | waves | gate | publish | languages | crash [KEY=VALUE ...]] [--json]
+//!     load [initializes | connections | streams | read | stalled | caps | sockets | churn | many | waves | gate | publish | publish-crash | languages | crash [KEY=VALUE ...]] [--json]
 //!
 //! Without a name, those that [`LOADS`] lists. Keys, and what they are when nobody says, stand in [`Load::read`].
 
@@ -17,6 +17,7 @@ use stockade_tests::load::document::waves::Waves;
 use stockade_tests::load::figures::Figures;
 use stockade_tests::load::initializes::Initializes;
 use stockade_tests::load::publish::{Languages, Publish};
+use stockade_tests::load::publish_crash::PublishCrash;
 use stockade_tests::load::read::{self, Read};
 use stockade_tests::load::stalled::Stalled;
 use stockade_tests::load::streams::Streams;
@@ -93,6 +94,7 @@ enum Load {
     Gate(Gate),
     Publish(Publish),
     Languages(Languages),
+    PublishCrash(PublishCrash),
     Sockets(Sockets),
     Many(Many),
     Waves(Waves),
@@ -130,6 +132,7 @@ impl Load {
                 let (count, clients) = (options.number("count", 1_000)?, options.number("clients", 50)?);
                 Self::Publish(Publish { count, clients })
             }
+            "publish-crash" => Self::PublishCrash(PublishCrash { rounds: options.number("rounds", 100)? }),
             "languages" => Self::Languages(Languages { rounds: options.number("rounds", 9)? }),
             "sockets" => Self::Sockets(Sockets { count: options.number("count", 1_000)? as usize }),
             "many" => Self::Many(Many { agents: options.number("agents", 10_000)? as usize }),
@@ -138,7 +141,7 @@ impl Load {
                 Self::Waves(Waves { agents, waves })
             }
             other => bail!(
-                "no load {other}; there are {}, connections, many, waves, gate, publish, languages and crash",
+                "no load {other}; there are {}, connections, many, waves, gate, publish, publish-crash, languages and crash",
                 LOADS.join(", ")
             ),
         };
@@ -160,6 +163,7 @@ impl Load {
             Self::Gate(load) => load.run(),
             Self::Publish(load) => load.run().await,
             Self::Languages(load) => load.run().await,
+            Self::PublishCrash(load) => load.run().await,
             Self::Sockets(load) => load.run().await,
             Self::Many(load) => load.run().await,
             Self::Waves(load) => load.run().await,

@@ -51,7 +51,7 @@ impl Crash {
             edits = Edits { sent: edits.sent, acknowledged: title };
             tokio::select! {
                 ended = edit(&mut editor, &mut edits) => ended.context("the host has ended by itself")?,
-                () = tokio::time::sleep(life(round)) => {}
+                () = tokio::time::sleep(life(round, LIFE_MAX)) => {}
             }
             process.end().await?;
         }
@@ -82,9 +82,9 @@ fn number(value: Option<Any>) -> u64 {
 }
 
 /// Another for each round, and the same in each run.
-fn life(round: u64) -> Duration {
+pub fn life(round: u64, most: Duration) -> Duration {
     let spread = round.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407) >> 33;
-    LIFE_MAX.mul_f64((spread % 1_000) as f64 / 1_000.0)
+    most.mul_f64((spread % 1_000) as f64 / 1_000.0)
 }
 
 /// Killed hosts leave nothing behind that the next would not clear away.

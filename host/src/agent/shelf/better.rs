@@ -1,0 +1,108 @@
+//! Better code for what is served already, and no code for what is gone.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use super::super::cache::{Code, Digest};
+use super::super::release::Release;
+use super::{CODE_BASE_BYTES, CODE_SHARE, LoadError, Shelf};
+
+/// Components of which better code is waited for.
+const IMPROVING_MAX: usize = 64;
+
+/// How often it is tried to make better code while there is no memory for it, and the pause between two tries.
+const IMPROVE_TRIES: u32 = 60;
+const IMPROVE_PAUSE: Duration = Duration::from_secs(10);
+
+impl Shelf {
+    /// Has better code made of a release while nobody waits for it, and puts it in the place of what is there. Calls that run
+    /// end as they began.
+    pub(super) fn improve(self: &Arc<Self>, release: &Release, digest: &Digest) {
+        {
+            let mut slots = self.lock();
+            // One too many waits until it is loaded the next time.
+            if slots.improving.len() >= IMPROVING_MAX || !slots.improving.insert(digest.0.clone()) {
+                return;
+            }
+        }
+        let (shelf, release, digest) = (self.clone(), release.clone(), digest.clone());
+        tokio::spawn(async move {
+            let improved = shelf.better(&release, &digest).await;
+            shelf.lock().improving.remove(&digest.0);
+            match improved {
+                Ok(()) => tracing::info!(agent = &*release.key, "runs at full speed from now on"),
+                Err(error) => {
+                    tracing::warn!(
+                        agent = &*release.key,
+                        error = format!("{error:#}"),
+                        "stays slower than it could be"
+                    );
+                }
+            }
+        });
+    }
+
+    async fn better(&self, release: &Release, digest: &Digest) -> Result<(), LoadError> {
+        self.compiler.until_calm().await?;
+        if !self.has(release, digest) {
+            return Ok(());
+        }
+        let (file, found) = self.identify(&release.component).await?;
+        if found != *digest {
+            return Err(LoadError::Changed { path: release.component.clone() });
+        }
+        let mut tries = 0;
+        let wanted = || self.lock().improving.contains(&digest.0);
+        while let Err(error) = self.compiler.compile_idly(&self.cache, digest, &file, wanted).await {
+            tries += 1;
+            let error = LoadError::from(error);
+            if error.full_now().is_none() || tries == IMPROVE_TRIES {
+                return Err(error);
+            }
+            tokio::time::sleep(IMPROVE_PAUSE).await;
+        }
+        if !wanted() {
+            // Discarded while it was compiled.
+            self.cache.remove(digest)?;
+        }
+        // Unloaded meanwhile: whoever loads it next finds the better code.
+        if !self.has(release, digest) {
+            return Ok(());
+        }
+        let size = self.cache.size(digest, Code::Fast)?.context("the compiled code vanished")?;
+        let charge = self.make_room(CODE_BASE_BYTES + size / CODE_SHARE)?;
+        let (component, _) = self.map(release, digest).await?;
+        self.put(release, self.link(&component, digest.clone(), charge)?);
+        Ok(())
+    }
+
+    /// Whether a release is loaded, as this very component.
+    fn has(&self, release: &Release, digest: &Digest) -> bool {
+        self.lock().by_key.get(&release.key).is_some_and(|slot| slot.loaded.digest == *digest)
+    }
+
+    /// Forgets a release that is gone: its code in memory and on disk. Calls that run keep what they have.
+    pub fn discard(&self, release: &Release) {
+        // Dropped outside the lock: unmapping takes its time.
+        let gone = {
+            let mut slots = self.lock();
+            if let Some(digest) = &release.digest {
+                slots.improving.remove(&digest.0);
+            }
+            slots.by_key.remove(&release.key)
+        };
+        drop(gone);
+        let removed = release.digest.as_ref().map_or(Ok(()), |digest| self.cache.remove(digest));
+        if let Err(error) = removed {
+            tracing::warn!(agent = &*release.key, error = format!("{error:#}"), "compiled code stays on disk");
+        }
+    }
+
+    /// Removes compiled code from disk that no engine of this host made for any of these components; says how many files.
+    pub fn prune(&self, digests: &HashSet<String>) -> anyhow::Result<usize> {
+        self.cache.prune(digests)
+    }
+}
