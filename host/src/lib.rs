@@ -115,6 +115,30 @@ pub struct Listeners {
     pub admin: TcpListener,
 }
 
+/// The last fuse, and what of it stays the same.
+#[derive(Debug, Clone, Copy)]
+struct Armed {
+    fuse: fuse::Fuse,
+    stacks: u64,
+}
+
+impl Armed {
+    fn set(self, agents: &Agents) {
+        match self.fuse.arm(fuse::Mapped { stacks: self.stacks, slots: agents.slots() }) {
+            Ok(limit) => tracing::debug!(limit, "beyond this address space the process ends"),
+            Err(error) => tracing::warn!("no last fuse: {error:#}"),
+        }
+    }
+
+    /// Moves it whenever an agent has come, for as long as it is polled.
+    async fn follow(self, agents: Agents) {
+        let mut arrivals = agents.arrivals();
+        while arrivals.changed().await.is_ok() {
+            self.set(&agents);
+        }
+    }
+}
+
 /// A host that is built and not yet serving.
 pub struct Host {
     accounts: Accounts,
@@ -128,6 +152,7 @@ pub struct Host {
     missing: Missing,
     http: http::Settings,
     lookout: Lookout,
+    armed: Option<Armed>,
 }
 
 impl Host {
@@ -188,11 +213,11 @@ impl Host {
             }),
         };
         let missing = Missing::of(manifest);
-        Ok(Self { accounts, agents, service, document, publishing, failing, missing, http, lookout })
+        Ok(Self { accounts, agents, service, document, publishing, failing, missing, http, lookout, armed: None })
     }
 
     /// Sets the last fuse, if the manifest wants it: for a process that is this host's alone.
-    fn arm(&self, manifest: &Manifest) {
+    fn arm(&mut self, manifest: &Manifest) {
         let armed = match manifest.fuse {
             Fuse::On => true,
             Fuse::Off => false,
@@ -200,8 +225,12 @@ impl Host {
         };
         let Some(meter) = self.lookout.meter.as_ref().filter(|_| armed) else { return };
         let stacks = threads_max(manifest) as u64 * STACK_BYTES;
-        match fuse::arm(meter, manifest.memory, fuse::Mapped { stacks, slots: self.agents.slots() }) {
-            Ok(limit) => tracing::debug!(limit, "beyond this address space the process ends"),
+        match fuse::Fuse::new(meter, manifest.memory) {
+            Ok(fuse) => {
+                let armed = Armed { fuse, stacks };
+                armed.set(&self.agents);
+                self.armed = Some(armed);
+            }
             Err(error) => tracing::warn!("no last fuse: {error:#}"),
         }
     }
@@ -227,7 +256,9 @@ impl Host {
         let missing = self.missing;
         let loading = tokio::spawn(async move {
             tokio::join!(agents.load(), missing.pull(agents.clone()));
+            agents.all_settled();
         });
+        let moving = self.armed.map(|armed| tokio::spawn(armed.follow(self.agents.clone())));
         let service = self.service.clone();
         let tending = tokio::spawn(async move { service.tend().await });
         let agents = self.agents.clone();
@@ -247,6 +278,7 @@ impl Host {
         tending.abort();
         gathering.abort();
         following.abort();
+        moving.inspect(tokio::task::JoinHandle::abort);
         Ok(())
     }
 }
@@ -262,7 +294,7 @@ pub async fn run(
     listeners: Listeners,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let host = Host::new(manifest, program, Tenancy::Sole)?;
+    let mut host = Host::new(manifest, program, Tenancy::Sole)?;
     host.arm(manifest);
     host.serve(listeners, shutdown).await
 }

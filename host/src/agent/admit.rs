@@ -83,6 +83,11 @@ impl Agent {
         self.stand(standing);
     }
 
+    /// Whether its component is still to be pulled.
+    pub(super) fn is_elsewhere(&self) -> bool {
+        self.release.as_ref().is_some_and(|release| release.is_missing(&self.home.ceiling))
+    }
+
     /// Lets it be called from now on, or says why not.
     pub(super) fn stand(&self, standing: Standing) {
         let home = &self.home;

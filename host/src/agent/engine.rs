@@ -69,9 +69,12 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// Address space of all its memories, in bytes. A free slot stays mapped as large as it was used.
-    pub fn slots(&self) -> u64 {
-        u64::from(self.instances) * u64::from(MEMORIES_MAX) * self.memory_bytes_max
+    /// Address space of the memories that so many calls at once can ever have used, in bytes. A free slot stays mapped as large
+    /// as it was used, and a call takes a new one as long as not too many are warm: the next call of the same component may
+    /// want the old one again.
+    pub fn slots(&self, calls: u64) -> u64 {
+        let (memories, all) = (u64::from(MEMORIES_MAX), u64::from(self.instances) * u64::from(MEMORIES_MAX));
+        (calls * memories + u64::from(WARM_SLOTS_MAX)).min(all) * self.memory_bytes_max
     }
 }
 

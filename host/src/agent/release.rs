@@ -44,6 +44,11 @@ impl Release {
         }
     }
 
+    /// Whether its file is still to be pulled.
+    pub fn is_missing(&self, spec: &AgentSpec) -> bool {
+        matches!(spec.component, Component::Remote(..)) && !self.component.is_file()
+    }
+
     pub fn published(agent: &str, version: &Version) -> Self {
         let Version { version, component, digest } = version;
         Self {

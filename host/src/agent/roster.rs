@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use sha2::{Digest as _, Sha256};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::changes::Changes;
@@ -74,7 +74,9 @@ pub(super) struct Inner {
     /// Who hears of new versions that fail.
     pub(super) troubles: mpsc::Sender<Troubled>,
     lateness: Lateness,
-    slots: u64,
+    pool: Pool,
+    /// Agents that have come since the start.
+    arrivals: watch::Sender<u64>,
     settled: AtomicBool,
 }
 
@@ -101,7 +103,7 @@ impl Agents {
         let (versions, entries) = (Versions::new(&offered), entries(registry, &offered, &spec));
         let terms: Vec<LineTerms> = entries.values().map(terms_of).collect();
         let (door, lines) = Door::new(accounts, pool.instances, &terms);
-        let (lateness, slots) = (shelf.lateness.clone(), pool.slots());
+        let lateness = shelf.lateness.clone();
         let means = Means {
             shelf,
             growth: door.shared(),
@@ -129,7 +131,18 @@ impl Agents {
         });
         let roll = RwLock::new(Roll(agents.collect()));
         let settled = AtomicBool::new(false);
-        Ok(Self(Arc::new(Inner { means, roll, versions, published: spec, troubles, lateness, slots, settled })))
+        let arrivals = watch::Sender::new(0);
+        Ok(Self(Arc::new(Inner {
+            means,
+            roll,
+            versions,
+            published: spec,
+            troubles,
+            lateness,
+            pool,
+            arrivals,
+            settled,
+        })))
     }
 
     /// Makes all agents ready: those that are as an earlier start found them at once, without loading them; the others are
@@ -154,7 +167,6 @@ impl Agents {
             }
         }
         self.disable_missing().await;
-        self.0.settled.store(true, Ordering::Release);
         let agents = self.clone();
         // Looks at a file for each agent.
         let pruned = tokio::task::spawn_blocking(move || agents.prune()).await;
@@ -216,6 +228,8 @@ impl Agents {
         let mut shared: HashMap<[u8; 32], Arc<Offer>> = HashMap::new();
         for agent in self.all() {
             match agent.recall() {
+                // It is loaded once it is here.
+                None if agent.is_elsewhere() => {}
                 Some(offer) => {
                     let said = Sha256::digest(format!("{offer:?}")).into();
                     let offer = shared.entry(said).or_insert_with(|| Arc::new(offer)).clone();
@@ -225,6 +239,11 @@ impl Agents {
             }
         }
         (known, new)
+    }
+
+    /// Every agent is loaded or refused now.
+    pub fn all_settled(&self) {
+        self.0.settled.store(true, Ordering::Release);
     }
 
     /// True once every agent is loaded or refused.
@@ -245,9 +264,16 @@ impl Agents {
         &self.0.means.changes
     }
 
-    /// Address space that the slots of all instances may have mapped for writing, once each has been used, in bytes.
+    /// Address space that the slots of all instances may have mapped for writing, once each has been used by the calls that
+    /// may run at once, in bytes.
     pub fn slots(&self) -> u64 {
-        self.0.slots
+        let calls: u64 = self.roll().iter().map(|agent| u64::from(agent.home.ceiling.concurrency)).sum();
+        self.0.pool.slots(calls)
+    }
+
+    /// Changes whenever an agent has come.
+    pub fn arrivals(&self) -> watch::Receiver<u64> {
+        self.0.arrivals.subscribe()
     }
 
     /// Bytes that free slots of the pool hold now.
@@ -288,7 +314,10 @@ impl Agents {
         let mut agents = roll.0.to_vec();
         match roll.place(agent.name()) {
             Ok(place) => agents[place] = agent,
-            Err(place) => agents.insert(place, agent),
+            Err(place) => {
+                agents.insert(place, agent);
+                self.0.arrivals.send_modify(|arrivals| *arrivals += 1);
+            }
         }
         *roll = Roll(agents.into());
     }

@@ -65,7 +65,7 @@ async fn serve(single: &Single) -> anyhow::Result<()> {
     let mut signals = Signals::install()?;
     let listeners = listen(&single.manifest).await?;
     let address = listeners.public.local_addr()?;
-    let host = single.host()?;
+    let mut host = single.host()?;
     let tried = tokio::select! {
         tried = Box::pin(stock(single, &host)) => tried?,
         name = signals.next() => return Err(anyhow!("ended by {name} before it was ready")),

@@ -22,20 +22,39 @@ pub struct Mapped {
     pub slots: u64,
 }
 
-/// Sets the limit, from what is mapped now, and says how high it is.
-///
-/// # Errors
-///
-/// When the system does not say what is mapped, or does not take the limit.
-pub fn arm(meter: &Meter, memory: u64, mapped: Mapped) -> anyhow::Result<u64> {
-    use anyhow::Context as _;
-    let now = meter.mapped()?;
-    let limit =
-        now.saturating_add(memory + memory / MARGIN_PART).saturating_add(mapped.stacks).saturating_add(mapped.slots);
-    let maximum = getrlimit(Resource::Data).maximum;
-    let limit = maximum.map_or(limit, |maximum| limit.min(maximum));
-    setrlimit(Resource::Data, Rlimit { current: Some(limit), maximum }).context("cannot set RLIMIT_DATA")?;
-    Ok(limit)
+/// The limit of a process, which moves as agents come and go.
+#[derive(Debug, Clone, Copy)]
+pub struct Fuse {
+    /// Bytes that were mapped at its start.
+    base: u64,
+    /// What the process may use.
+    memory: u64,
+}
+
+impl Fuse {
+    /// From what is mapped now.
+    ///
+    /// # Errors
+    ///
+    /// When the system does not say what is mapped.
+    pub fn new(meter: &Meter, memory: u64) -> anyhow::Result<Self> {
+        Ok(Self { base: meter.mapped()?, memory })
+    }
+
+    /// Sets the limit, and says how high it is.
+    ///
+    /// # Errors
+    ///
+    /// When the system does not take it.
+    pub fn arm(self, mapped: Mapped) -> anyhow::Result<u64> {
+        use anyhow::Context as _;
+        let used = self.base.saturating_add(self.memory + self.memory / MARGIN_PART);
+        let limit = used.saturating_add(mapped.stacks).saturating_add(mapped.slots);
+        let maximum = getrlimit(Resource::Data).maximum;
+        let limit = maximum.map_or(limit, |maximum| limit.min(maximum));
+        setrlimit(Resource::Data, Rlimit { current: Some(limit), maximum }).context("cannot set RLIMIT_DATA")?;
+        Ok(limit)
+    }
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ fn a_runaway_ends_this_process_by_an_abort() {
 /// Takes what it was told it may, and goes on.
 fn run_away() {
     let meter = Meter::new(64 * MIB, None, Children::default());
-    arm(&meter, 64 * MIB, Mapped { stacks: 8 * MIB, slots: 0 }).unwrap();
+    Fuse::new(&meter, 64 * MIB).unwrap().arm(Mapped { stacks: 8 * MIB, slots: 0 }).unwrap();
     let mut taken = Vec::new();
     // A bound, should there be no fuse: then the test fails, and not the machine.
     for step in 1..=64 {
