@@ -40,6 +40,7 @@ mod read;
 mod release;
 mod roster;
 mod shelf;
+mod start;
 mod state;
 mod stats;
 mod terms;

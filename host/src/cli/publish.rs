@@ -11,9 +11,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use ureq::SendBody;
 
-use super::remote::{Client, Question, Remote};
+use super::remote::{Client, Question, Remote as Host};
 use super::{Stop, build, plain, say};
-use crate::manifest::{AgentName, size};
+use crate::manifest::{AgentName, Remote, size};
+use crate::publish::pull::pull;
 use artifact::Artifact;
 use progress::Progress;
 
@@ -21,9 +22,16 @@ const EXAMPLES: &str = "\
 Examples:
   stockade publish                             the package in this directory, built first
   stockade publish demo.wasm --version 1.2.0   a component that is there
+  stockade publish --from https://example.org/demo.wasm@sha256:… --version 1.2.0   one that lies elsewhere
   stockade publish --sign minisign.key         vouch for it; the manifest's `signatures` say whose word counts
 
 A version is there for good: the same one again is no error, another component under it is one.";
+
+/// What is asked where nothing says it.
+const WHICH_VERSION: &str = "say which version it is: --version 1.0.0";
+
+/// Bytes of a component that is pulled; the host has a limit of its own.
+const PULLED_BYTES_MAX: u64 = 256 << 20;
 
 /// Media type of an image manifest.
 const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -43,6 +51,9 @@ pub(super) struct Options {
     /// Publish to NAMESPACE/NAME; a name belongs to whoever published it first
     #[arg(long)]
     namespace: Option<String>,
+    /// A component that lies elsewhere: oci://registry/repository:tag@sha256:… or https://…@sha256:…
+    #[arg(long, value_name = "ADDRESS", value_parser = Remote::parse, conflicts_with = "what")]
+    from: Option<Remote>,
     /// Publish even what breaks callers of the version that is served now
     #[arg(long)]
     force: bool,
@@ -56,7 +67,7 @@ pub(super) struct Options {
     #[arg(long)]
     statement: bool,
     #[command(flatten)]
-    remote: Remote,
+    host: Host,
 }
 
 /// A package, as `cargo metadata` says; there is more in it.
@@ -68,7 +79,7 @@ struct Package {
 }
 
 pub(super) fn publish(options: &Options) -> Result<(), Stop> {
-    let (file, name, version) = found(options)?;
+    let Found { file, name, version, _pulled } = found(options)?;
     let repository = match &options.namespace {
         Some(namespace) => format!("{namespace}/{name}"),
         None => name.to_string(),
@@ -85,9 +96,9 @@ pub(super) fn publish(options: &Options) -> Result<(), Stop> {
         }
         (None, None) => None,
     };
-    let client = options.remote.client()?;
+    let client = options.host.client()?;
     let report = push(&client, &artifact, signature.as_deref(), options)?;
-    if options.remote.json {
+    if options.host.json {
         say(&format!("{}\n", report.trim_end()));
     } else {
         say(&told(&client, &artifact, &report));
@@ -96,8 +107,23 @@ pub(super) fn publish(options: &Options) -> Result<(), Stop> {
 }
 
 /// The component, and what it is to be called.
-fn found(options: &Options) -> Result<(PathBuf, AgentName, semver::Version), Stop> {
+struct Found {
+    file: PathBuf,
+    name: AgentName,
+    version: semver::Version,
+    /// A file that is gone when this is dropped.
+    _pulled: Option<tempfile::NamedTempFile>,
+}
+
+fn found(options: &Options) -> Result<Found, Stop> {
     let Options { what, name, version, .. } = options;
+    if let Some(from) = &options.from {
+        let mut pulled = tempfile::NamedTempFile::new().context("no room for what is pulled")?;
+        pull(from, PULLED_BYTES_MAX, pulled.as_file_mut())?;
+        let name = name.clone().ok_or_else(|| Stop::Usage("say what it is called: --name demo".to_owned()))?;
+        let version = version.clone().ok_or_else(|| Stop::Usage(WHICH_VERSION.to_owned()))?;
+        return Ok(Found { file: pulled.path().to_owned(), name, version, _pulled: Some(pulled) });
+    }
     if what.is_dir() {
         let package = package(what)?;
         let component = build::component(what)?;
@@ -111,11 +137,11 @@ fn found(options: &Options) -> Result<(PathBuf, AgentName, semver::Version), Sto
             Some(version) => version.clone(),
             None => self::version(&package.version).map_err(Stop::Usage)?,
         };
-        return Ok((component, name, version));
+        return Ok(Found { file: component, name, version, _pulled: None });
     }
-    let version = version.clone().ok_or_else(|| Stop::Usage("say which version it is: --version 1.0.0".to_owned()))?;
+    let version = version.clone().ok_or_else(|| Stop::Usage(WHICH_VERSION.to_owned()))?;
     let name = name.clone().unwrap_or_else(|| super::single::name_of(what));
-    Ok((what.clone(), name, version))
+    Ok(Found { file: what.clone(), name, version, _pulled: None })
 }
 
 /// Reads a version.
@@ -147,7 +173,7 @@ fn package(directory: &Path) -> Result<Package, Stop> {
 
 /// Pushes blobs, signature and manifest; what the host says of the version.
 fn push(client: &Client, artifact: &Artifact, signature: Option<&str>, options: &Options) -> anyhow::Result<String> {
-    let progress = Progress::new(options.remote.json);
+    let progress = Progress::new(options.host.json);
     let repository = &artifact.repository;
     artifact.push_component(client, &progress)?;
     artifact.push_blob(client, &artifact.config)?;
