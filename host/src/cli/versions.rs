@@ -14,6 +14,9 @@ use crate::manifest::{AgentName, size};
 const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
 
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  stockade versions demo     what there is, and which is live\n  stockade rollback demo     what was served before is served again"
+)]
 pub(super) struct All {
     /// The agent's name
     #[arg(value_parser = AgentName::parse)]
@@ -43,6 +46,9 @@ pub(super) struct Alias {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  stockade yank demo 1.2.1            only /mcp/demo@1.2.1 still serves it\n  stockade yank demo 1.2.1 --undo     it is listed again"
+)]
 pub(super) struct Yank {
     /// The agent's name
     #[arg(value_parser = AgentName::parse)]

@@ -163,6 +163,7 @@ async fn paths_are_the_tables() {
     }
     assert!(local("GET", "/yjs/other/schema.json").await.starts_with("HTTP/1.1 404"));
     host.agents.load().await;
+    host.agents.all_settled();
     assert!(get(host.public, "/readyz").await.ends_with("ready\n"));
     host.stop().await;
 }
