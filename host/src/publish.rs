@@ -159,6 +159,11 @@ impl Publishing {
         self.0.uploads.count()
     }
 
+    /// Bytes that count for all that was pushed.
+    pub fn stored(&self) -> u64 {
+        self.0.index.total()
+    }
+
     /// Removes all uploads: nobody will continue them.
     pub fn end(&self) {
         self.let_go(self.0.uploads.clear());
@@ -273,6 +278,15 @@ impl Publishing {
             Ok(())
         })
         .await
+    }
+
+    /// Does something with versions to its end, whoever goes away meanwhile: half of it would be no version and no error.
+    async fn to_its_end<T, F>(&self, work: impl FnOnce(Self) -> F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        tokio::spawn(work(self.clone())).await.map_err(Error::disk)?
     }
 
     /// Reads the index on a thread that may wait for the disk.

@@ -22,6 +22,7 @@ mod pair;
 mod plain_reads;
 mod pressure;
 mod publish;
+mod publish_refused;
 mod reading;
 mod scaffold;
 mod sessions;

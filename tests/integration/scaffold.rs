@@ -161,6 +161,16 @@ async fn an_agent_is_begun_and_published_in_three_commands() {
     let gone = publish(folder.path(), &["alias", "demo", "stable", "--delete"]).await;
     assert_eq!(gone.code, Some(0), "{}", gone.err);
 
+    let digest = stockade_tests::publisher::Publisher::new(host.address, token.trim());
+    let digest = digest.send(reqwest::Method::HEAD, "/v2/demo/manifests/0.1.0", "", "").await;
+    let digest = digest.headers()["docker-content-digest"].to_str().expect("a digest").to_owned();
+    let from = format!("oci://{}/demo:0.1.0@{digest}", host.address);
+    let copied = publish(folder.path(), &["publish", "--from", &from, "--name", "copy", "--version", "3.0.0"]).await;
+    assert!(copied.out.contains("copy 3.0.0 is live at"), "{copied:?}");
+    let wrong = format!("oci://{}/demo:0.1.0@sha256:{}", host.address, "0".repeat(64));
+    let wrong = publish(folder.path(), &["publish", "--from", &wrong, "--name", "copy", "--version", "3.0.1"]).await;
+    assert!(wrong.code == Some(1) && wrong.err.contains("404"), "{wrong:?}");
+
     let mut stranger = command(stockade_binary().expect("built"), &agent);
     stranger.args(["publish"]).env("STOCKADE_HOST", host.process.url()).env_remove("STOCKADE_TOKEN");
     let stranger = end(stranger).await;

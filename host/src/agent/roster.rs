@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::Agent;
 use super::changes::Changes;
@@ -18,7 +18,7 @@ use super::queue::{Door, Need, Terms as LineTerms, own_places};
 use super::release::{Release, Version};
 use super::shelf::Shelf;
 use super::stats::Classes;
-use super::versions::{Published, Versions};
+use super::versions::{LOOKING_MAX, Published, Versions};
 use crate::manifest::{AgentName, AgentSpec, CompileLimits, Manifest, RESERVE_BYTES_DEFAULT};
 use crate::memory::{Accounts, Ease, percent, share};
 use crate::registry::{Handle, Registry};
@@ -68,6 +68,8 @@ pub(super) struct Inner {
     pub(super) published: AgentSpec,
     /// Who hears of new versions that fail.
     pub(super) troubles: mpsc::Sender<Troubled>,
+    /// Places for trials of older versions.
+    pub(super) looking: Arc<Semaphore>,
     lateness: Lateness,
     pool: Pool,
     /// Agents that have come since the start.
@@ -130,6 +132,7 @@ impl Agents {
             versions,
             published: spec,
             troubles,
+            looking: Arc::new(Semaphore::new(LOOKING_MAX)),
             lateness,
             pool,
             arrivals,

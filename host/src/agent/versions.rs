@@ -19,6 +19,9 @@ use crate::manifest::{AgentName, Component};
 /// Versions of one agent that are made, besides the one under the bare name: each may hold a description of 64 KiB.
 const MADE_MAX: usize = 8;
 
+/// Older versions that are tried at once because somebody asks for them.
+pub(super) const LOOKING_MAX: usize = 4;
+
 /// The alias of what is served under the bare name.
 const LATEST: &str = "latest";
 
@@ -164,20 +167,23 @@ impl Agents {
 
     /// Forgets a version that is not served under the bare name; an agent of which it was the last one, too.
     pub fn remove(&self, name: &str, version: &str) {
-        let mut versions = self.0.versions.lock();
-        let Some(of_name) = versions.get_mut(name) else { return };
-        if let Some(Slot { version, .. }) = of_name.remove(version) {
+        let removed = {
+            let mut versions = self.0.versions.lock();
+            let Some(of_name) = versions.get_mut(name) else { return };
+            let removed = of_name.remove(version);
+            if of_name.is_empty() {
+                versions.remove(name);
+                if self.roll().find(name).is_some_and(|front| !front.home.fixed) {
+                    self.strike(name);
+                }
+            }
+            removed
+        };
+        // Outside the lock, which callers take: files are removed.
+        if let Some(Slot { version, .. }) = removed {
             let release = Release::published(name, &version);
             self.0.means.shelf.discard(&release);
             self.0.means.known.forget(&release);
-        }
-        let is_left = !of_name.is_empty();
-        if is_left {
-            return;
-        }
-        versions.remove(name);
-        if self.roll().find(name).is_some_and(|front| !front.home.fixed) {
-            self.strike(name);
         }
     }
 
@@ -210,9 +216,11 @@ impl Agents {
             *agent.standing.write().unwrap_or_else(PoisonError::into_inner) = Standing::Ready(Arc::new(offer));
             return;
         }
+        // Few at a time, and each once, however many ask: who is turned away asks again.
+        let Ok(place) = self.0.looking.clone().try_acquire_owned() else { return };
         let agent = agent.clone();
         tokio::spawn(async move {
-            // One at a time of each, however many ask.
+            let _place = place;
             let Ok(_alone) = agent.settling.try_lock() else { return };
             if matches!(agent.standing(), Standing::Loading) {
                 agent.settle().await;

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use ureq::SendBody;
 
-use super::remote::{Client, Question, Remote as Host};
+use super::remote::{Client, Question, Remote as Host, read_small};
 use super::{Stop, build, plain, say};
 use crate::manifest::{AgentName, Remote, size};
 use crate::publish::pull::pull;
@@ -91,9 +91,7 @@ pub(super) fn publish(options: &Options) -> Result<(), Stop> {
     }
     let signature = match (&options.sign, &options.signature) {
         (Some(key), _) => Some(artifact.sign(key)?),
-        (None, Some(file)) => {
-            Some(std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?)
-        }
+        (None, Some(file)) => Some(read_small(file)?),
         (None, None) => None,
     };
     let client = options.host.client()?;

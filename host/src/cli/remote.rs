@@ -28,9 +28,9 @@ const TOKEN_VARIABLE: &str = "STOCKADE_TOKEN";
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
 const ANSWER_WAIT: Duration = Duration::from_secs(600);
 
-/// Bytes of an answer, and of a token's file.
+/// Bytes of an answer, and of a file with a token, a key or a signature.
 const ANSWER_BYTES_MAX: u64 = 16 << 20;
-const TOKEN_BYTES_MAX: u64 = 256;
+const SMALL_BYTES_MAX: u64 = 16 << 10;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Remote {
@@ -97,7 +97,7 @@ impl Remote {
 
     fn token(&self, nearest: Option<&Manifest>) -> Result<Option<Token>, Stop> {
         let (text, said_by) = match (&self.token_file, std::env::var(TOKEN_VARIABLE)) {
-            (Some(file), _) => (read_token(file)?, file.display().to_string()),
+            (Some(file), _) => (read_small(file)?, file.display().to_string()),
             (None, Ok(text)) => (text, format!("${TOKEN_VARIABLE}")),
             (None, Err(_)) => return Ok(nearest.and_then(|manifest| operator::read(&manifest.data).ok())),
         };
@@ -108,10 +108,11 @@ impl Remote {
     }
 }
 
-fn read_token(file: &Path) -> anyhow::Result<String> {
+/// A small file of text: a token, a key, a signature.
+pub(super) fn read_small(file: &Path) -> anyhow::Result<String> {
     let mut text = String::new();
-    let read = std::fs::File::open(file).and_then(|file| file.take(TOKEN_BYTES_MAX).read_to_string(&mut text));
-    read.with_context(|| format!("cannot read the token in {}", file.display()))?;
+    let read = std::fs::File::open(file).and_then(|file| file.take(SMALL_BYTES_MAX).read_to_string(&mut text));
+    read.with_context(|| format!("cannot read {}", file.display()))?;
     Ok(text)
 }
 

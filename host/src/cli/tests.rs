@@ -77,11 +77,11 @@ fn every_shell_completes_commands_and_options() {
 #[test]
 fn a_component_is_found_in_what_cargo_says() {
     let line = |package: &str, file: &str| {
-        let manifest = format!("/home/{package}/Cargo.toml");
+        let manifest = format!("/agents/{package}/Cargo.toml");
         json!({ "reason": "compiler-artifact", "manifest_path": manifest, "filenames": [file], "fresh": true })
             .to_string()
     };
-    let own = Path::new("/home/mine/Cargo.toml");
+    let own = Path::new("/agents/mine/Cargo.toml");
     let found = |line: &str| build::component_in(line, own);
     assert_eq!(found(&line("mine", "/t/mine.wasm")), Some("/t/mine.wasm".into()));
     for other in [

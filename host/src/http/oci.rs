@@ -74,8 +74,7 @@ pub async fn answer(State(desk): State<Desk>, request: Request) -> Response {
 async fn dispatch(desk: &Desk, parts: Parts, body: Body) -> Result<Response, Refused> {
     let by = identify(&desk.app.settings.access, desk.reach, &parts, Schemes::BearerAndBasic)?;
     if desk.admission == Admission::Full {
-        let cap = desk.connections;
-        return Err(Refused::for_now(format!("limit `connections` of {cap} connections: {cap} used, 1 wanted")));
+        return Err(Refused::connections(desk.connections));
     }
     let place = Arc::new(desk.app.in_flight.take(&by)?);
     let Some(rest) = parts.uri.path().strip_prefix(PREFIX).filter(|rest| !rest.is_empty()) else {

@@ -14,9 +14,9 @@ use serde_json::json;
 use super::identify::{Schemes, identify};
 use super::oci::Refused;
 use super::reply::plain;
-use super::route::Desk;
+use super::route::{Admission, Desk};
 use super::{body, post};
-use crate::access::Principal;
+use crate::access::{Place, Principal};
 use crate::manifest::AgentName;
 use crate::mcp::Reply;
 use crate::mcp::buffer::Buffer;
@@ -38,7 +38,7 @@ struct Change {
 pub async fn all(State(desk): State<Desk>, Path(agent): Path<String>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     let listed = async {
-        come_in(&desk, &parts)?;
+        let (_by, _place) = come_in(&desk, &parts)?;
         list(&desk, &named(&agent)?).await
     };
     listed.await.unwrap_or_else(|refused: Refused| refused.into_response(false))
@@ -54,14 +54,17 @@ pub async fn one(
     if parts.method != Method::PATCH {
         return Refused::method("PATCH").into_response(true);
     }
+    let agent_and_by = named(&agent).and_then(|agent| Ok((publisher(&desk, &parts, &agent)?, agent)));
+    let ((by, _place), agent) = match agent_and_by {
+        Ok(known) => known,
+        Err(refused) => return refused.into_response(true),
+    };
     let bounds = body::Bounds { bytes: CHANGE_BYTES_MAX, wait: desk.app.settings.limits.body_wait };
     let received = match body::read(&parts.headers, body, bounds, &desk.app.settings.requests).await {
         Ok(received) => received,
         Err(error) => return super::reply::closing(post::refuse_body(&desk.app, error), None),
     };
     let changed = async {
-        let agent = named(&agent)?;
-        let by = publisher(&desk, &parts, &agent)?;
         let Change { yanked } = serde_json::from_slice(received.bytes.as_ref()).map_err(|error| {
             let text = format!("what to change is a JSON object such as {{\"yanked\": true}}: {error}");
             Refused::new(StatusCode::BAD_REQUEST, "UNSUPPORTED", text)
@@ -81,7 +84,7 @@ pub async fn roll_back(State(desk): State<Desk>, Path(agent): Path<String>, requ
     }
     let back = async {
         let agent = named(&agent)?;
-        let by = publisher(&desk, &parts, &agent)?;
+        let (by, _place) = publisher(&desk, &parts, &agent)?;
         desk.app.settings.publishing.roll_back(&agent, &by).await?;
         list(&desk, &agent).await
     };
@@ -104,19 +107,23 @@ fn named(agent: &str) -> Result<AgentName, Refused> {
     AgentName::parse(agent).map_err(|error| Refused::new(StatusCode::NOT_FOUND, "NAME_UNKNOWN", error.to_string()))
 }
 
-/// Who asks, once the request may come in at all.
-fn come_in(desk: &Desk, parts: &Parts) -> Result<Arc<Principal>, Refused> {
+/// Who asks, once the request may come in at all, and its place among those in flight.
+fn come_in(desk: &Desk, parts: &Parts) -> Result<(Arc<Principal>, Place), Refused> {
     let settings = &desk.app.settings;
     settings.gate.check(&parts.uri, &parts.headers)?;
-    Ok(identify(&settings.access, desk.reach, parts, Schemes::Bearer)?)
+    let by = identify(&settings.access, desk.reach, parts, Schemes::Bearer)?;
+    if desk.admission == Admission::Full {
+        return Err(Refused::connections(desk.connections));
+    }
+    let place = desk.app.in_flight.take(&by)?;
+    Ok((by, place))
 }
 
-fn publisher(desk: &Desk, parts: &Parts, agent: &AgentName) -> Result<Arc<Principal>, Refused> {
-    let by = come_in(desk, parts)?;
+fn publisher(desk: &Desk, parts: &Parts, agent: &AgentName) -> Result<(Arc<Principal>, Place), Refused> {
+    let (by, place) = come_in(desk, parts)?;
     if by.may_publish(agent.as_str()) {
-        return Ok(by);
+        return Ok((by, place));
     }
-    let known = !by.is_anonymous();
     let repository = agent.as_str().parse().expect("an agent's name is a repository's");
-    Err(Refused::push(&repository, known))
+    Err(Refused::push(&repository, !by.is_anonymous()))
 }

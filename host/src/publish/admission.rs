@@ -25,25 +25,28 @@ use crate::access::Principal;
 use crate::agent::{self, Shape, Unfit};
 use crate::manifest::AgentName;
 
+/// Bytes that a trial holds besides what its calls do: the schemas of two versions, of which two at a time are read.
+const TRIAL_BYTES: u64 = 4 << 20;
+
 /// A manifest that would become a version of an agent.
 #[derive(Debug)]
-pub struct Candidate<'a> {
-    pub repository: &'a Repository,
+pub struct Candidate {
+    pub repository: Repository,
     pub agent: AgentName,
-    pub tag: &'a Tag,
+    pub tag: Tag,
     pub version: Version,
-    pub media_type: &'a str,
+    pub media_type: String,
     pub bytes: Bytes,
-    pub by: &'a Arc<Principal>,
+    pub by: Arc<Principal>,
     /// Whether it may break whoever calls what is served now.
     pub force: bool,
 }
 
-impl<'a> Candidate<'a> {
+impl Candidate {
     /// The version that a manifest would become under this reference, if it would.
-    pub fn of(repository: &Repository, reference: &'a Reference) -> Option<(AgentName, &'a Tag, Version)> {
+    pub fn of(repository: &Repository, reference: &Reference) -> Option<(AgentName, Tag, Version)> {
         let Reference::Tag(tag) = reference else { return None };
-        Some((repository.agent()?, tag, tag.version()?))
+        Some((repository.agent()?, tag.clone(), tag.version()?))
     }
 }
 
@@ -52,7 +55,7 @@ impl<'a> Candidate<'a> {
 /// # Errors
 ///
 /// When it may not be published, or cannot be now: then nothing of it stays but the blobs that were pushed before.
-pub async fn admit(publishing: &Publishing, candidate: Candidate<'_>) -> Result<Put, Error> {
+pub async fn admit(publishing: &Publishing, candidate: Candidate) -> Result<Put, Error> {
     let serving = publishing.serving()?;
     let (by, agent, tag) = (candidate.by.clone(), candidate.agent.clone(), candidate.tag.clone());
     let admitted = admit_in_turn(publishing, serving, candidate).await;
@@ -62,25 +65,30 @@ pub async fn admit(publishing: &Publishing, candidate: Candidate<'_>) -> Result<
     admitted
 }
 
-async fn admit_in_turn(publishing: &Publishing, serving: &Serving, candidate: Candidate<'_>) -> Result<Put, Error> {
+async fn admit_in_turn(publishing: &Publishing, serving: &Serving, candidate: Candidate) -> Result<Put, Error> {
     let began = Instant::now();
     let Candidate { repository, agent, tag, version, media_type, bytes, by, force } = candidate;
-    let record = manifest::read(media_type, &bytes)?;
+    let (repository, tag) = (&repository, &tag);
+    let record = manifest::read(&media_type, &bytes)?;
     let digest = Digest::of(Algorithm::Sha256, &bytes);
     let _turn = serving.turn(&agent).await?;
     let (row, known) = publishing.version(&agent, tag).await?;
     is_own(repository, &agent, row.as_ref())?;
     if let Some(known) = known {
-        return if known.manifest == digest.as_str() {
-            Ok(Put { digest, subject: None, report: None })
-        } else {
-            Err(Error::VersionTaken(tag.to_string(), known.manifest))
-        };
+        let is_cut_off = known.state == State::Pending && !is_served(serving, &agent, tag);
+        match known.manifest == digest.as_str() {
+            // It could not be taken back when that happened.
+            _ if is_cut_off => publishing.take_version_back(serving, repository, &agent, tag).await,
+            true => return Ok(Put { digest, subject: None, report: None }),
+            false => return Err(Error::VersionTaken(tag.to_string(), known.manifest)),
+        }
     }
     let layout = Layout::read(&bytes)?;
     let component = publishing.component(repository, &layout).await?;
     let statement = Statement { repository, version: tag.as_str(), manifest: &digest, component: &layout.component };
     let verdict = vouched(publishing, serving, &statement).await?;
+    // Its schemas and those it is compared with, until it is decided.
+    let _charge = publishing.account().charge(TRIAL_BYTES)?;
     let tried = {
         let _few = serving.trial().await;
         let version =
@@ -93,22 +101,9 @@ async fn admit_in_turn(publishing: &Publishing, serving: &Serving, candidate: Ca
         let before = publishing.shapes(&agent, live).await?;
         breaks_nobody((live, &before), (&version, &tried.tools))?;
     }
-    let measured = tried.admitted.measured;
-    let version_row = VersionRow {
-        manifest: digest.to_string(),
-        component: layout.component.to_string(),
-        bytes: layout.bytes,
-        by: by.name.to_string(),
-        published: super::now(),
-        state: State::Pending,
-        why: None,
-        signed: verdict == Verdict::Signed,
-        cold_start_us: u64::try_from(measured.cold_start.as_micros()).unwrap_or(u64::MAX),
-        memory_peak: measured.memory_peak,
-        memory_initial: measured.memory_initial,
-    };
+    let version_row = row_of((&digest, &layout), &by, &verdict, tried.admitted.measured);
     let shapes = tried.tools.clone();
-    let put = publishing.write_version((repository, &agent, tag), (record, bytes), &version_row, shapes, by).await?;
+    let put = publishing.write_version((repository, &agent, tag), (record, bytes), &version_row, shapes, &by).await?;
     let words = tried.words();
     let said = tried.admitted.offer.description.version.clone();
     let cap = serving.agents.add(tried);
@@ -116,21 +111,48 @@ async fn admit_in_turn(publishing: &Publishing, serving: &Serving, candidate: Ca
     let served = if goes_live {
         publishing.make_live(serving, &agent, tag.as_str(), words, true).await
     } else {
-        publishing.settle_version(&agent, tag.as_str(), State::Published, None).await
+        publishing.settle_version(&agent, tag.as_str(), State::Published, false).await
     };
     if let Err(error) = served {
         publishing.take_version_back(serving, repository, &agent, tag).await;
         return Err(error);
     }
-    let mut warnings = Vec::new();
-    if let Verdict::Warned(why) = verdict {
-        warnings.push(why);
-    }
-    if said != tag.as_str() {
-        warnings.push(format!("it says of itself that it is {said:?}: clients are told {tag}"));
-    }
+    let warnings = warnings(verdict, &said, tag);
     let report = Report::new((&agent, tag.as_str()), goes_live, &version_row, cap, began.elapsed(), warnings);
     Ok(Put { report: Some(report), ..put })
+}
+
+/// What is written down of a version that is on its way.
+fn row_of(
+    (manifest, layout): (&Digest, &Layout),
+    by: &Principal,
+    verdict: &Verdict,
+    measured: agent::Measured,
+) -> VersionRow {
+    VersionRow {
+        manifest: manifest.to_string(),
+        component: layout.component.to_string(),
+        bytes: layout.bytes,
+        by: by.name.to_string(),
+        published: super::now(),
+        state: State::Pending,
+        why: None,
+        signed: *verdict == Verdict::Signed,
+        cold_start_us: u64::try_from(measured.cold_start.as_micros()).unwrap_or(u64::MAX),
+        memory_peak: measured.memory_peak,
+        memory_initial: measured.memory_initial,
+    }
+}
+
+/// What its publisher should know although it was taken.
+fn warnings(verdict: Verdict, said: &str, tag: &Tag) -> Vec<String> {
+    let unsigned = match verdict {
+        Verdict::Warned(why) => Some(why),
+        Verdict::Signed | Verdict::Unasked => None,
+    };
+    let other =
+        (said != tag.as_str()).then(|| format!("it says of itself that it is {said:?}: clients are told {tag}"));
+    unsigned.into_iter().chain(other).collect()
 }
 
 /// Whether whoever calls one version can call the next.
@@ -144,6 +166,12 @@ fn breaks_nobody((live, before): (&Version, &[Shape]), (version, tools): (&Versi
         breaks.join("; "),
         next_major(live)
     )))
+}
+
+/// Whether the document says that a version is the one that is served.
+fn is_served(serving: &Serving, agent: &AgentName, version: &Tag) -> bool {
+    let record = serving.document.record(agent.as_str());
+    record.is_some_and(|record| record.text("version") == Some(version.as_str()))
 }
 
 /// Whether an agent's versions are published to this repository.

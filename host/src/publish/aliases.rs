@@ -78,19 +78,21 @@ impl Publishing {
         named
     }
 
-    /// Takes a name away, if it stood for a version.
-    pub(super) async fn unname(&self, agent: &AgentName, alias: &Tag, by: &Arc<Principal>) -> Result<(), Error> {
-        let serving = self.serving()?;
-        let is_alias = |agent: &AgentName| {
-            let record = serving.document.record(agent.as_str());
-            record.is_some_and(|record| record.get("aliases").get(alias.as_str()).is_some())
-        };
-        if !is_alias(agent) {
+    /// Takes a name away, if it stood for a version of the agent that this repository is.
+    pub(super) async fn unname(&self, repository: &Repository, alias: &Tag, by: &Arc<Principal>) -> Result<(), Error> {
+        let (Ok(serving), Some(agent)) = (self.serving(), repository.agent()) else { return Ok(()) };
+        let record = serving.document.record(agent.as_str());
+        if record.is_none_or(|record| record.get("aliases").get(alias.as_str()).is_none()) {
             return Ok(());
         }
-        let _turn = serving.turn(agent).await?;
-        let unnamed = self.write_aliases(agent, |aliases| drop(aliases.remove(alias.as_str()))).await;
-        note(serving, by, ("unalias", agent, alias.as_str()), &unnamed);
+        let (name, of) = (agent.clone(), repository.clone());
+        let row = self.reading(move |view| view.agent(name.as_str())).await?;
+        if row.is_none_or(|row| row.repository != of.as_str()) {
+            return Ok(());
+        }
+        let _turn = serving.turn(&agent).await?;
+        let unnamed = self.write_aliases(&agent, |aliases| drop(aliases.remove(alias.as_str()))).await;
+        note(serving, by, ("unalias", &agent, alias.as_str()), &unnamed);
         unnamed
     }
 

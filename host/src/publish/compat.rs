@@ -12,6 +12,9 @@ use crate::agent::Shape;
 /// Nesting of schemas that is looked at; a deeper one is refused.
 const DEPTH_MAX: usize = 32;
 
+/// Bytes of one schema: read, it takes up to twenty times as much.
+const SCHEMA_BYTES_MAX: usize = 64 << 10;
+
 /// Breaks that are named.
 const NAMED_MAX: usize = 8;
 
@@ -38,6 +41,9 @@ pub fn check(tools: &[Shape]) -> Result<(), String> {
 }
 
 fn check_schema(text: &str) -> Result<(), String> {
+    if text.len() > SCHEMA_BYTES_MAX {
+        return Err(format!("has {} bytes; at most {SCHEMA_BYTES_MAX} are allowed", text.len()));
+    }
     let schema: Value = serde_json::from_str(text).map_err(|error| format!("is not JSON: {error}"))?;
     if schema.get("type").and_then(Value::as_str) != Some("object") {
         return Err("is not of an object: MCP wants `\"type\": \"object\"` at its top".to_owned());

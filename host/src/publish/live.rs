@@ -38,7 +38,11 @@ impl Publishing {
         let fields = entry(&serving.document, agent, version, &row, words);
         serving.document.write(vec![(agent.as_str().into(), fields)]).await.map_err(|failed| unwritten(&failed))?;
         serving.agents.serve(agent.as_str(), version, is_new);
-        self.settle_version(agent, version, State::Published, Some(())).await
+        // It is served, as the document says. What the index lacks of that, the next start finds there.
+        if let Err(error) = self.settle_version(agent, version, State::Published, true).await {
+            tracing::error!(agent = agent.as_str(), version, %error, "the index does not say yet that it is served");
+        }
+        Ok(())
     }
 
     /// Writes down how a version stands, and that it is the one that is served, if it is.
@@ -47,7 +51,7 @@ impl Publishing {
         agent: &AgentName,
         version: &str,
         state: State,
-        live: Option<()>,
+        live: bool,
     ) -> Result<(), Error> {
         let (agent, version) = (agent.clone(), version.to_owned());
         let settle = self.on_disk(move |inner| {
@@ -57,7 +61,7 @@ impl Publishing {
                 let mut row = row.ok_or_else(|| Error::ManifestUnknown(version.clone()))?;
                 (row.state, row.why) = (state, None);
                 changes.set_version(agent, &version, &row)?;
-                if live.is_some() { set_live(changes, agent, Some((&version, &row))) } else { Ok(()) }
+                if live { set_live(changes, agent, Some((&version, &row))) } else { Ok(()) }
             })
         });
         settle.await
@@ -76,12 +80,16 @@ impl Publishing {
         yanked: bool,
         by: &Arc<Principal>,
     ) -> Result<(), Error> {
-        let serving = self.serving()?;
-        let _turn = serving.turn(agent).await?;
-        let done = self.yank(serving, agent, version, yanked).await;
-        let what = if yanked { "yank" } else { "unyank" };
-        note(serving, by, (what, agent, version.as_str()), &done);
-        done
+        let (agent, version, by) = (agent.clone(), version.clone(), by.clone());
+        self.to_its_end(async move |publishing| {
+            let serving = publishing.serving()?;
+            let _turn = serving.turn(&agent).await?;
+            let done = publishing.yank(serving, &agent, &version, yanked).await;
+            let what = if yanked { "yank" } else { "unyank" };
+            note(serving, &by, (what, &agent, version.as_str()), &done);
+            done
+        })
+        .await
     }
 
     async fn yank(&self, serving: &Serving, agent: &AgentName, version: &Tag, yanked: bool) -> Result<(), Error> {
@@ -93,7 +101,7 @@ impl Publishing {
             let next = self.next_best(agent, version.as_str()).await?;
             self.replace(serving, agent, next.as_deref()).await?;
         }
-        self.settle_version(agent, version.as_str(), state, None).await?;
+        self.settle_version(agent, version.as_str(), state, false).await?;
         if !yanked && row.live.is_none() {
             self.make_live(serving, agent, version.as_str(), Vec::new(), false).await?;
         }
@@ -106,19 +114,23 @@ impl Publishing {
     ///
     /// When nothing was, or it cannot be served any more.
     pub async fn roll_back(&self, agent: &AgentName, by: &Arc<Principal>) -> Result<String, Error> {
-        let serving = self.serving()?;
-        let _turn = serving.turn(agent).await?;
-        let back = async {
-            let to = self.before(agent).await?;
-            let to = to.ok_or_else(|| {
-                Error::NotServed(format!("no earlier version of `{agent}` that could be served is left"))
-            })?;
-            self.make_live(serving, agent, &to, Vec::new(), false).await?;
-            Ok(to)
-        };
-        let done = back.await;
-        note(serving, by, ("rollback", agent, done.as_deref().unwrap_or_default()), &done);
-        done
+        let (agent, by) = (agent.clone(), by.clone());
+        self.to_its_end(async move |publishing| {
+            let serving = publishing.serving()?;
+            let _turn = serving.turn(&agent).await?;
+            let done = publishing.back(serving, &agent).await;
+            note(serving, &by, ("rollback", &agent, done.as_deref().unwrap_or_default()), &done);
+            done
+        })
+        .await
+    }
+
+    async fn back(&self, serving: &Serving, agent: &AgentName) -> Result<String, Error> {
+        let to = self.before(agent).await?;
+        let to = to
+            .ok_or_else(|| Error::NotServed(format!("no earlier version of `{agent}` that could be served is left")))?;
+        self.make_live(serving, agent, &to, Vec::new(), false).await?;
+        Ok(to)
     }
 
     /// What was served last and still may be.
@@ -240,7 +252,11 @@ pub(super) fn set_live(changes: &Changes<'_>, agent: &str, live: Option<(&str, &
     let latest: Tag = LATEST.parse().expect("a tag");
     match live {
         Some((_, row)) => changes.tag(&repository, &latest, &stored(&row.manifest)),
-        None => changes.untag(&repository, &latest),
+        // Somebody may have taken it away.
+        None => match changes.untag(&repository, &latest) {
+            Err(Error::ManifestUnknown(_)) => Ok(()),
+            untagged => untagged,
+        },
     }
 }
 

@@ -51,8 +51,9 @@ impl Publishing {
         (by, force): (&Arc<Principal>, bool),
     ) -> Result<Put, Error> {
         if let Some((agent, tag, version)) = Candidate::of(repository, reference) {
+            let (repository, media_type, by) = (repository.clone(), media_type.to_owned(), by.clone());
             let candidate = Candidate { repository, agent, tag, version, media_type, bytes, by, force };
-            return admission::admit(self, candidate).await;
+            return self.to_its_end(async move |publishing| admission::admit(&publishing, candidate).await).await;
         }
         let named = match reference {
             Reference::Tag(tag) => {
@@ -62,13 +63,17 @@ impl Publishing {
             Reference::Digest(_) => None,
         };
         let record = manifest::read(media_type, &bytes)?;
-        if let Some((alias, Naming::Version(agent, version))) = &named {
-            self.name_version(agent, alias, version, by).await?;
-        }
+        let named = named.map(|(alias, naming)| (alias.clone(), naming));
         let (repository, reference, by) = (repository.clone(), reference.clone(), by.clone());
-        let put =
-            self.on_disk(move |inner| inner.put_manifest((&repository, &reference), record, &bytes, &by, |_| Ok(())));
-        put.await
+        self.to_its_end(async move |publishing| {
+            if let Some((alias, Naming::Version(agent, version))) = &named {
+                publishing.name_version(agent, alias, version, &by).await?;
+            }
+            let put = publishing
+                .on_disk(move |inner| inner.put_manifest((&repository, &reference), record, &bytes, &by, |_| Ok(())));
+            put.await
+        })
+        .await
     }
 
     /// A manifest of a repository.
@@ -116,20 +121,25 @@ impl Publishing {
         reference: &Reference,
         by: &Arc<Principal>,
     ) -> Result<(), Error> {
-        if let (Some(agent), Reference::Tag(tag)) = (repository.agent(), reference) {
-            self.unname(&agent, tag, by).await?;
-        }
-        let (repository, reference) = (repository.clone(), reference.clone());
-        let delete = self.on_disk(move |inner| {
-            inner.index.change(|changes| {
-                changes.is_free(&repository, &reference)?;
-                match &reference {
-                    Reference::Tag(tag) => changes.untag(&repository, tag),
-                    Reference::Digest(digest) => changes.remove_manifest(&repository, digest),
-                }
-            })
-        });
-        delete.await
+        let (repository, reference, by) = (repository.clone(), reference.clone(), by.clone());
+        self.to_its_end(async move |publishing| {
+            let (of, alias) = (repository.clone(), reference.clone());
+            let delete = publishing.on_disk(move |inner| {
+                inner.index.change(|changes| {
+                    changes.is_free(&repository, &reference)?;
+                    match &reference {
+                        Reference::Tag(tag) => changes.untag(&repository, tag),
+                        Reference::Digest(digest) => changes.remove_manifest(&repository, digest),
+                    }
+                })
+            });
+            delete.await?;
+            match alias {
+                Reference::Tag(alias) => publishing.unname(&of, &alias, &by).await,
+                Reference::Digest(_) => Ok(()),
+            }
+        })
+        .await
     }
 
     /// Tags of a repository behind `last`, at most so many, in the order of their bytes.

@@ -45,9 +45,7 @@ pub struct Turn<'a> {
 
 impl Serving {
     pub fn new(agents: Agents, document: Handle, signatures: Signatures, audit: Audit) -> Self {
-        let turns =
-            Turns { of: Mutex::default(), waiting: Semaphore::new(WAITING_MAX), trials: Semaphore::new(TRIALS_MAX) };
-        Self { agents, document, signatures, audit: Arc::new(audit), turns: Arc::new(turns) }
+        Self { agents, document, signatures, audit: Arc::new(audit), turns: Arc::new(Turns::new()) }
     }
 
     /// Waits until nobody else changes the versions of this agent.
@@ -56,13 +54,7 @@ impl Serving {
     ///
     /// When as many wait as may.
     pub async fn turn(&self, agent: &AgentName) -> Result<Turn<'_>, Error> {
-        let turns = &*self.turns;
-        let (name, unit, cap) = ("publishing", "changes of versions at once", WAITING_MAX as u64);
-        let waiting = turns.waiting.try_acquire();
-        let waiting = waiting.map_err(|_| Error::Crowded(Limit { name, unit, cap, used: cap, wanted: 1 }))?;
-        let own = turns.lock().entry(agent.clone()).or_default().clone();
-        let guard = own.lock_owned().await;
-        Ok(Turn { turns, agent: agent.clone(), guard: Some(guard), _waiting: waiting })
+        self.turns.take(agent).await
     }
 
     /// Waits until few enough are on trial.
@@ -72,6 +64,19 @@ impl Serving {
 }
 
 impl Turns {
+    fn new() -> Self {
+        Self { of: Mutex::default(), waiting: Semaphore::new(WAITING_MAX), trials: Semaphore::new(TRIALS_MAX) }
+    }
+
+    async fn take(&self, agent: &AgentName) -> Result<Turn<'_>, Error> {
+        let (name, unit, cap) = ("publishing", "changes of versions at once", WAITING_MAX as u64);
+        let waiting = self.waiting.try_acquire();
+        let waiting = waiting.map_err(|_| Error::Crowded(Limit { name, unit, cap, used: cap, wanted: 1 }))?;
+        let own = self.lock().entry(agent.clone()).or_default().clone();
+        let guard = own.lock_owned().await;
+        Ok(Turn { turns: self, agent: agent.clone(), guard: Some(guard), _waiting: waiting })
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<AgentName, Arc<tokio::sync::Mutex<()>>>> {
         self.of.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -93,3 +98,6 @@ impl std::fmt::Debug for Serving {
         out.write_str("Serving")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -53,6 +53,8 @@ pub struct Shared {
     news: Mutex<BTreeMap<Arc<str>, bool>>,
     changed: watch::Sender<u64>,
     connections: AtomicU64,
+    /// A write has failed, and none has succeeded since.
+    stuck: AtomicBool,
 }
 
 /// Figures of the document.
@@ -92,6 +94,7 @@ impl Handle {
             news: Mutex::default(),
             changed: watch::Sender::new(0),
             connections: AtomicU64::new(0),
+            stuck: AtomicBool::new(false),
         });
         let commands = owner::start(Store::open(data)?, shared.clone(), document)?;
         let limits = manifest.document;
@@ -153,6 +156,11 @@ impl Handle {
     /// Changes whenever a record does.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.shared.changed.subscribe()
+    }
+
+    /// Whether edits are refused because the disk takes none.
+    pub fn is_stuck(&self) -> bool {
+        self.shared.stuck.load(Relaxed)
     }
 
     pub fn view(&self) -> View {
@@ -250,6 +258,11 @@ impl Handle {
 }
 
 impl Shared {
+    /// Tells operators whether the disk takes what is written.
+    pub fn set_stuck(&self, stuck: bool) {
+        self.stuck.store(stuck, Relaxed);
+    }
+
     pub fn next_connection(&self) -> u64 {
         self.connections.fetch_add(1, Relaxed)
     }

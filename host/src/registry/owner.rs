@@ -291,11 +291,13 @@ impl Owner {
             Ok(()) => tracing::info!("the registry's document can be stored again"),
             Err(error) => tracing::debug!(error = format!("{error:#}"), "it still cannot be stored"),
         }
+        self.shared.set_stuck(healed.is_err());
         healed.is_ok()
     }
 
     /// Reads the document anew from disk, as it was before this group.
     fn reread(&mut self) {
+        self.shared.set_stuck(true);
         let read = stored(&mut self.store).or_else(|_| {
             // What is found then may be more than anybody was told: all come again.
             self.shared.audience.each(|outbox| outbox.end(Ending::Again));

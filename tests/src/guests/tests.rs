@@ -70,6 +70,8 @@ fn components_fit_the_contract_unless_that_is_their_point() {
     for (case, bytes) in made().filter(|(case, _)| !INVALID.contains(&case.name)) {
         let (resolve, world) = decode(bytes);
         let (imports, exports) = interfaces(&resolve, world);
+        // What a compiler keeps for itself is in no package, and nobody's business.
+        let exports: Vec<_> = exports.into_iter().filter(|name| name.contains(':')).collect();
         let fits = exports == ["stockade:agent/describe@0.1.0", "stockade:agent/tools@0.1.0"]
             && imports == ["stockade:agent/types@0.1.0"]
             && functions(&resolve) == functions(&Contract::exporting(&[]).resolve());

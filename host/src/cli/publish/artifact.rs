@@ -12,6 +12,7 @@ use ureq::SendBody;
 use super::progress::Progress;
 use super::{Client, MANIFEST_TYPE, Question};
 use crate::cli::Stop;
+use crate::cli::remote::read_small;
 use crate::publish::digest::{Algorithm, Digest};
 use crate::publish::name::Repository;
 use crate::publish::signature::{ARTIFACT_TYPE, Statement};
@@ -73,7 +74,7 @@ impl Artifact {
     /// Signs it with a minisign key, whose password is asked for in the terminal if it has one.
     pub fn sign(&self, key: &Path) -> anyhow::Result<String> {
         let shown = key.display();
-        let text = std::fs::read_to_string(key).with_context(|| format!("cannot read the key {shown}"))?;
+        let text = read_small(key)?;
         let parsed = || minisign::SecretKeyBox::from_string(&text);
         let secret = match parsed()?.into_unencrypted_secret_key() {
             Ok(secret) => secret,

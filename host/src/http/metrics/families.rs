@@ -41,6 +41,7 @@ impl Collector for Host {
         accounts(&mut out, app)?;
         clients(&mut out, app)?;
         document(&mut out, app)?;
+        published(&mut out, app)?;
         agents(&mut out, app)?;
         let late = [(NONE, app.agents.lateness())];
         out.classes("epoch_lateness", "How late running guests were interrupted", &Unit::Seconds, &late, &LATENESS)
@@ -109,6 +110,14 @@ fn clients(out: &mut Out<'_>, app: &App) -> fmt::Result {
     out.counters("traffic", "Bytes of all connections", Some(&Unit::Bytes), directions)
 }
 
+fn published(out: &mut Out<'_>, app: &App) -> fmt::Result {
+    let publishing = &app.settings.publishing;
+    let plain = |value: u64| [(NONE, value)];
+    let open = plain(publishing.open_uploads() as u64);
+    out.gauges("uploads_open", "Uploads that have begun and are not over", None, open)?;
+    out.bytes("published_size", "Disk that counts for what was pushed, of `uploads.disk`", plain(publishing.stored()))
+}
+
 fn document(out: &mut Out<'_>, app: &App) -> fmt::Result {
     let document = &app.settings.document;
     let (View { epoch, stored, bytes, entries }, (connected, present)) = (document.view(), document.crowd());
@@ -117,6 +126,13 @@ fn document(out: &mut Out<'_>, app: &App) -> fmt::Result {
     out.gauges("document_epoch", "How often the registry's document has begun anew", None, plain(epoch))?;
     out.counters("document_stored", "Updates of the registry's document on disk", None, plain(stored))?;
     out.bytes("document_size", "Memory of the registry's document", plain(bytes))?;
+    let stuck = plain(u64::from(document.is_stuck()));
+    out.gauges(
+        "document_stuck",
+        "1 while the disk does not take what is written to the registry's document",
+        None,
+        stuck,
+    )?;
     out.gauges("document_entries", "Runs of edits that the document remembers", None, plain(entries))?;
     let clients = [("connected", connected), ("present", present)];
     let clients = clients.map(|(state, count)| (label("state", state), count as u64));

@@ -63,6 +63,11 @@ impl Refused {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "TOOMANYREQUESTS", message).again()
     }
 
+    /// All connections are taken.
+    pub fn connections(cap: usize) -> Self {
+        Self::for_now(format!("limit `connections` of {cap} connections: {cap} used, 1 wanted"))
+    }
+
     /// A header that goes with it.
     pub fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));

@@ -95,6 +95,7 @@ fn schemas_that_are_none_are_refused() {
         check(&[shape("t", r#"{"type":"object","properties":{"a":true}}"#, Some(r#"{"type":"object"}"#))]),
         Ok(())
     );
+    assert!(wrong(&format!(r#"{{"type":"object","title":"{}"}}"#, "x".repeat(64 << 10))).contains("at most 65536"));
     assert!(wrong("{").contains("is not JSON"));
     assert!(wrong(r#"{"type":"string"}"#).contains("is not of an object"));
     assert!(wrong(r#"{"type":"object","properties":[]}"#).contains("`properties` that are no object"));

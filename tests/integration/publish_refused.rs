@@ -1,0 +1,152 @@
+//! What may not be published, and what is done about it: refused by name, with what to do, and nothing left behind.
+
+use serde_json::json;
+use stockade_tests::guests::{Source, case};
+use stockade_tests::publisher::stamped;
+use stockade_tests::{Setup, TestHost};
+
+use super::publish::{component, greeting, hello, publisher, version};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_fit_is_refused_with_what_to_do() {
+    let setup = Setup::default();
+    let manifest = "uploads: { component_bytes_max: 4M }\nagents:\n  \
+                    small: { component: published, memory: 1M, reserve: 1M }\n  hello: { component: '{agents}/hello.wasm' }\n";
+    let host = setup.start(manifest);
+    let publisher = publisher(&host);
+    let made = |name: &str| match case(name).source {
+        Source::Made(make) => make(),
+        Source::Built => panic!("`{name}` is built"),
+    };
+    let refused = async |repository: &str, version: &str, component: &[u8]| {
+        let said = publisher.publish(repository, version, component).await;
+        assert!(said.status >= 400, "{said:?}");
+        said.refusal()
+    };
+    let none = refused("demo", "1.0.0", b"no component").await;
+    assert!(none.starts_with("400 MANIFEST_INVALID") && none.contains("not a component that can run here"), "{none}");
+    let core = refused("demo", "1.0.0", &made("core-module")).await;
+    assert!(core.contains("component"), "{core}");
+    let misfit = refused("demo", "1.0.0", &made("missing-describe")).await;
+    assert!(misfit.contains("stockade:agent/describe"), "{misfit}");
+    let large = refused("small", "1.0.0", &made("large-initial-memory")).await;
+    assert!(large.contains("10485760") && large.contains("1048576"), "{large}");
+    let fixed = refused("hello", "1.0.0", &hello()).await;
+    assert!(fixed.contains("`component: published`"), "{fixed}");
+    let huge = refused("demo", "1.0.0", &vec![0; (4 << 20) + 1]).await;
+    assert!(huge.starts_with("413 SIZE_INVALID") && huge.contains("uploads.component_bytes_max"), "{huge}");
+    // Nothing is left of any of them.
+    let found = host.client().list("tools/list", None).await;
+    assert!(!found.body.to_string().contains("demo"), "{}", found.body);
+    let tags = publisher.ask(reqwest::Method::GET, "/v2/demo/tags/list", "", "").await;
+    assert_eq!(tags.body["tags"].as_array().map(Vec::len), Some(0), "{tags:?}");
+    host.assert_nothing_remains().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_breaks_callers_needs_a_major_version_or_force() {
+    let host = TestHost::start("agents: {}");
+    let publisher = publisher(&host);
+    assert_eq!(publisher.publish("demo", "1.0.0", &hello()).await.status, 201);
+    let other = component("everything");
+    let refused = publisher.publish("demo", "1.1.0", &other).await;
+    assert!(refused.refusal().contains("the tool `greet` is gone; publish it as 2.0.0"), "{}", refused.refusal());
+    assert_eq!(version(&host, "demo").await, "1.0.0");
+    let manifest = publisher.manifest("demo", &other).await;
+    let forced = publisher.put("demo", "1.1.0?force=true", &manifest).await;
+    assert_eq!(forced.status, 201, "{forced:?}");
+    assert_eq!(publisher.publish("demo", "2.0.0", &hello()).await.status, 201);
+    assert_eq!(version(&host, "demo").await, "2.0.0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signatures_are_asked_for_where_the_manifest_wants_them() {
+    let signer = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
+    let manifest =
+        format!("signatures: {{ mode: enforce, keys: {{ default: [\"{}\"] }} }}\nagents: {{}}", signer.pk.to_base64());
+    let host = TestHost::start(&manifest);
+    let publisher = publisher(&host);
+    let unsigned = publisher.publish("demo", "1.0.0", &hello()).await;
+    assert!(unsigned.refusal().starts_with("403 DENIED: it is not signed"), "{}", unsigned.refusal());
+    let sign = async |repository: &str, version: &str, component: &[u8]| {
+        let manifest = publisher.manifest(repository, component).await;
+        publisher.sign((repository, version), component, &manifest, &signer).await;
+        manifest
+    };
+    let manifest = sign("demo", "1.0.0", &hello()).await;
+    // The same signature under another version, and another name.
+    let replayed = publisher.put("demo", "1.0.1", &manifest).await;
+    assert!(replayed.refusal().contains("on this very version"), "{}", replayed.refusal());
+    let elsewhere = publisher.publish("other", "1.0.0", &hello()).await;
+    assert!(elsewhere.refusal().contains("not signed"), "{}", elsewhere.refusal());
+    let said = publisher.put("demo", "1.0.0", &manifest).await;
+    assert_eq!((said.status, &said.body["signed"]), (201, &true.into()), "{said:?}");
+    assert_eq!(greeting(&host, "demo").await.unwrap(), "Hello, Ann!");
+
+    // A key that nobody trusts any more vouches for nothing at the next start.
+    let other = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
+    let host = host.again_on(&format!(
+        "signatures: {{ mode: enforce, keys: {{ default: [\"{}\"] }} }}\nagents: {{}}",
+        other.pk.to_base64()
+    ));
+    let listed = host.client().list("tools/list", None).await;
+    assert!(!listed.body.to_string().contains("demo__greet"), "{}", listed.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bombs_and_packed_components_are_refused_by_name() {
+    let host = TestHost::start("memory: 512M\ncompile: { cpu: 2s }\nagents: {}");
+    let publisher = publisher(&host);
+    for (bomb, word) in [
+        ("compile-bomb-memory", "the compiler was stopped: more than"),
+        ("big-table", "table"),
+        ("doubled-name", "twice"),
+    ] {
+        let Source::Made(make) = case(bomb).source else { panic!("it is made") };
+        let refused = publisher.publish("demo", "1.0.0", &make()).await;
+        assert!(refused.status == 400 && refused.refusal().contains(word), "{bomb}: {}", refused.refusal());
+    }
+    // Nothing is ever unpacked: what comes packed is no component.
+    let layer = publisher.blob("demo", "application/vnd.oci.image.layer.v1.tar+gzip", &[0x1f, 0x8b, 8, 0]).await;
+    let config = publisher.blob("demo", "application/vnd.wasm.config.v0+json", b"{}").await;
+    let packed = json!({ "schemaVersion": 2, "config": config, "layers": [layer] }).to_string();
+    let refused = publisher.put("demo", "1.0.0", &packed).await;
+    assert!(refused.refusal().contains("its layer has the type application/wasm"), "{}", refused.refusal());
+    let tags = publisher.ask(reqwest::Method::GET, "/v2/demo/tags/list", "", "").await;
+    assert_eq!(tags.body["tags"].as_array().map(Vec::len), Some(0), "{tags:?}");
+    host.assert_nothing_remains().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_and_aliases_are_bounded() {
+    let host = TestHost::start("uploads: { versions: 2 }\nagents: {}");
+    let publisher = publisher(&host);
+    for number in ["1.0.0", "1.0.1"] {
+        assert_eq!(publisher.publish("demo", number, &stamped(&hello(), number)).await.status, 201);
+    }
+    let third = publisher.publish("demo", "1.0.2", &stamped(&hello(), "1.0.2")).await;
+    assert!(third.refusal().starts_with("403 DENIED: limit `uploads.versions` of 2"), "{}", third.refusal());
+    assert_eq!(version(&host, "demo").await, "1.0.1");
+    assert!(greeting(&host, "demo@1.0.2").await.is_err(), "nothing is left of it");
+    let manifest = publisher.manifest("demo", &stamped(&hello(), "1.0.0")).await;
+    for number in 0..64 {
+        assert_eq!(publisher.put("demo", &format!("alias-{number}"), &manifest).await.status, 201);
+    }
+    let beyond = publisher.put("demo", "alias-64", &manifest).await;
+    assert!(beyond.refusal().contains("limit `aliases` of 64"), "{}", beyond.refusal());
+    // A tag of the same name elsewhere is another matter.
+    let plain = publisher.manifest("team/demo", b"plain").await;
+    assert_eq!(publisher.put("team/demo", "alias-0", &plain).await.status, 201);
+    let deleted = publisher.ask(reqwest::Method::DELETE, "/v2/team/demo/manifests/alias-0", "", "").await;
+    assert_eq!((deleted.status, version(&host, "demo@alias-0").await), (202, "1.0.0".into()));
+    let deleted = publisher.ask(reqwest::Method::DELETE, "/v2/demo/manifests/alias-0", "", "").await;
+    assert_eq!(deleted.status, 202, "{deleted:?}");
+    assert!(greeting(&host, "demo@alias-0").await.is_err());
+    // Without the tag `latest`, what is served can still be taken away.
+    publisher.ask(reqwest::Method::DELETE, "/v2/demo/manifests/latest", "", "").await;
+    for number in ["1.0.1", "1.0.0"] {
+        let yanked = publisher.yank("demo", number, true).await;
+        assert_eq!(yanked.status, 200, "{yanked:?}");
+    }
+    assert_eq!(publisher.live("demo").await, None);
+}
