@@ -17,11 +17,14 @@ pub struct ChildLimits {
     pub output_bytes: u64,
 }
 
-/// Whether to spend time on fast code.
+/// How much time to spend on fast code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Optimise {
     Speed,
+    /// None of it, but for registers.
     None,
+    /// As little as can be, by several threads.
+    Quick,
 }
 
 /// Runs in a process of its own, and ends with it. Errors are for the parent to pass on.
@@ -34,7 +37,7 @@ pub fn compile_child(digest: &str, limits: ChildLimits, optimise: Optimise) -> a
     let mut component = Vec::new();
     io::stdin().lock().read_to_end(&mut component).context("cannot read the component")?;
     anyhow::ensure!(Digest::of(&component).0 == digest, "the file changed while it was read");
-    let engine = engine::for_compiling(optimise == Optimise::Speed)?;
+    let engine = engine::for_compiling(optimise)?;
     if wasmtime::Engine::detect_precompiled(&component).is_some() {
         anyhow::bail!("this is compiled code, not a component; publish the .wasm file it was made from");
     }

@@ -17,7 +17,7 @@ pub(super) struct Options {
     /// Bytes it may write
     #[arg(long)]
     output_bytes: u64,
-    /// Whether to spend time on fast code
+    /// How much time to spend on fast code
     #[arg(long)]
     optimise: OptimiseFor,
 }
@@ -25,6 +25,7 @@ pub(super) struct Options {
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum OptimiseFor {
     None,
+    Quick,
     Speed,
 }
 
@@ -36,6 +37,7 @@ pub(super) fn compile_child(options: &Options) -> Result<(), Stop> {
     };
     let optimise = match options.optimise {
         OptimiseFor::None => Optimise::None,
+        OptimiseFor::Quick => Optimise::Quick,
         OptimiseFor::Speed => Optimise::Speed,
     };
     Ok(agent::compile_child(&options.digest, limits, optimise)?)
