@@ -32,7 +32,7 @@ run: agents ## build everything and serve manifest.yaml on 127.0.0.1:8080
 
 test: agents guests ## every test there is, with real guests, clients and sockets
 	tests/interop/setup.sh
-	cargo build --locked --all-targets
+	cargo build --locked --bins --tests
 	cargo test --locked
 	cargo test --locked --lib -p files -p tables
 	RUSTFLAGS="--cfg loom" cargo test --locked --release --target-dir target/loom -p stockade-ledger --test loom
