@@ -13,6 +13,9 @@ const PIN: &str = "@sha256:";
 const FORM: &str = "write oci://registry/repository:tag@sha256:… or https://…@sha256:…, with the 64 hex digits of what is meant: \
                     of the manifest in a registry, of the file elsewhere";
 
+const NO_SECRETS: &str = "an address stands in logs and lists: leave the name and password before `@` out; what is pulled is \
+                          pinned, so it need not be secret where it lies";
+
 /// A component in a registry or on a web server. What is pulled is what was pinned, or nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remote {
@@ -63,7 +66,11 @@ impl Remote {
                 return Err(FORM.to_owned());
             }
             Address::Registry { host: host.to_owned(), repository: repository.to_owned() }
-        } else if address.starts_with(HTTPS) && address.len() > HTTPS.len() {
+        } else if let Some(rest) = address.strip_prefix(HTTPS).filter(|rest| !rest.is_empty()) {
+            let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+            if authority.contains('@') {
+                return Err(NO_SECRETS.to_owned());
+            }
             Address::Web(address.to_owned())
         } else {
             return Err(FORM.to_owned());
@@ -76,7 +83,11 @@ impl fmt::Display for Remote {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.address {
             Address::Registry { host, repository } => write!(out, "{OCI}{host}/{repository}")?,
-            Address::Web(url) => out.write_str(url)?,
+            // What follows a question mark may be a key.
+            Address::Web(url) => match url.split_once('?') {
+                Some((url, _)) => write!(out, "{url}?…")?,
+                None => out.write_str(url)?,
+            },
         }
         write!(out, "{PIN}{}", self.sha256)
     }

@@ -218,12 +218,17 @@ impl Registry {
 fn get(agent: &Agent, url: &str, headers: &HeaderMap) -> anyhow::Result<Response<Body>> {
     let mut request = Request::get(url).body(SendBody::none())?;
     *request.headers_mut() = headers.clone();
-    agent.run(request).with_context(|| format!("cannot get {url}"))
+    agent.run(request).with_context(|| format!("cannot get {}", shown(url)))
 }
 
 fn found(response: Response<Body>, url: &str) -> anyhow::Result<Response<Body>> {
-    ensure!(response.status().is_success(), "{url} answers {}", response.status());
+    ensure!(response.status().is_success(), "{} answers {}", shown(url), response.status());
     Ok(response)
+}
+
+/// An address without what may be a key.
+fn shown(url: &str) -> &str {
+    url.split_once('?').map_or(url, |(address, _)| address)
 }
 
 /// Writes a body into a file, if it is what was meant.

@@ -165,6 +165,14 @@ fn components_from_elsewhere() {
         let text = format!("memory: 512M\nagents: {{ a: {{ component: \"{wrong}\" }} }}");
         check(&text, &["cannot be pulled", "write oci://registry/repository:tag@sha256:"]);
     }
+    let text =
+        format!("memory: 512M\nagents: {{ a: {{ component: \"https://me:secret@example.org/a@sha256:{pin}\" }} }}");
+    check(&text, &["leave the name and password before `@` out"]);
+    let Component::Remote(remote, _) = component(&format!("https://example.org/a?key=secret@sha256:{pin}")) else {
+        panic!("it lies elsewhere")
+    };
+    assert_eq!(remote.address, Address::Web("https://example.org/a?key=secret".into()));
+    assert_eq!(remote.to_string(), format!("https://example.org/a?…@sha256:{pin}"));
 }
 
 #[test]
@@ -176,6 +184,7 @@ fn uploads() {
     assert_eq!((uploads.open, uploads.repositories, uploads.tags, uploads.manifests), (64, 20_000, 10_000, 20_000));
     assert_eq!((uploads.idle, uploads.grace), (Duration::from_secs(600), Duration::from_secs(3_600)));
     check("memory: 512M\nuploads: { manifest_bytes_max: 5M }", &["it is at least 1K and at most 4M"]);
+    check("memory: 512M\nuploads: { versions: 10001 }", &["it is at least 1 and at most 10000"]);
     check("memory: 512M\nuploads: { open: 0 }", &["`uploads.open` cannot be `0`"]);
     check("memory: 512M\nuploads: { idle: 1ms }", &["it is at least 100ms"]);
 }
