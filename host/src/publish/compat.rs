@@ -18,6 +18,9 @@ const SCHEMA_BYTES_MAX: usize = 64 << 10;
 /// Breaks that are named.
 const NAMED_MAX: usize = 8;
 
+/// Bytes of a name that are shown.
+const NAME_BYTES_MAX: usize = 64;
+
 /// Types of JSON Schema (2020-12, validation 6.1.1).
 const TYPES: [&str; 7] = ["null", "boolean", "object", "array", "number", "string", "integer"];
 
@@ -90,10 +93,10 @@ fn check_types(schema: &Map<String, Value>) -> Result<(), String> {
 
 /// What of a new version breaks whoever calls the one before, in words; nothing if nobody has to notice. Both were checked.
 pub fn breaks(before: &[Shape], after: &[Shape]) -> Vec<String> {
-    let mut found = Vec::new();
+    let mut found = Found::default();
     for old in before {
         let Some(new) = after.iter().find(|new| new.name == old.name) else {
-            found.push(format!("the tool `{}` is gone", old.name));
+            found.add(|| format!("the tool `{}` is gone", old.name));
             continue;
         };
         let parsed = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
@@ -106,23 +109,41 @@ pub fn breaks(before: &[Shape], after: &[Shape]) -> Vec<String> {
                 let promised = format!("{place} promised more before: answers");
                 narrowed(&parsed(new), &parsed(old), &promised, &mut found, 0);
             }
-            (Some(_), None) => found.push(format!("{place} no longer says what it answers")),
+            (Some(_), None) => found.add(|| format!("{place} no longer says what it answers")),
             (None, _) => {}
         }
     }
-    let more = found.len().saturating_sub(NAMED_MAX);
-    found.truncate(NAMED_MAX);
-    if more > 0 {
-        found.push(format!("{more} more"));
+    found.named.extend((found.more > 0).then(|| format!("{} more", found.more)));
+    found.named
+}
+
+/// What was found: the first ones in words, the others as a number. Names in schemas may be long, and there may be many.
+#[derive(Default)]
+struct Found {
+    named: Vec<String>,
+    more: usize,
+}
+
+impl Found {
+    fn add(&mut self, words: impl FnOnce() -> String) {
+        if self.named.len() < NAMED_MAX {
+            self.named.push(words());
+        } else {
+            self.more += 1;
+        }
     }
-    found
+}
+
+/// A name of a schema, as far as it is shown.
+fn shown(name: &str) -> &str {
+    &name[..name.floor_char_boundary(NAME_BYTES_MAX)]
 }
 
 /// Finds what `wide` allows and `narrow` does not.
-fn narrowed(wide: &Value, narrow: &Value, place: &str, found: &mut Vec<String>, depth: usize) {
+fn narrowed(wide: &Value, narrow: &Value, place: &str, found: &mut Found, depth: usize) {
     let (Value::Object(wide), Value::Object(narrow)) = (wide, narrow) else {
         if matches!(narrow, Value::Bool(false)) && !matches!(wide, Value::Bool(false)) {
-            found.push(format!("{place}: nothing is allowed"));
+            found.add(|| format!("{place}: nothing is allowed"));
         }
         return;
     };
@@ -130,7 +151,7 @@ fn narrowed(wide: &Value, narrow: &Value, place: &str, found: &mut Vec<String>, 
         return;
     }
     if let Some(lost) = lost_types(wide, narrow) {
-        found.push(format!("{place}: no {lost}"));
+        found.add(|| format!("{place}: no {lost}"));
         return;
     }
     lost_values(wide, narrow, place, found);
@@ -158,7 +179,7 @@ fn types(schema: &Map<String, Value>) -> BTreeSet<&str> {
     }
 }
 
-fn lost_values(wide: &Map<String, Value>, narrow: &Map<String, Value>, place: &str, found: &mut Vec<String>) {
+fn lost_values(wide: &Map<String, Value>, narrow: &Map<String, Value>, place: &str, found: &mut Found) {
     let values = |schema: &Map<String, Value>| match (schema.get("const"), schema.get("enum")) {
         (Some(one), _) => Some(vec![one.clone()]),
         (None, Some(Value::Array(several))) => Some(several.clone()),
@@ -166,63 +187,61 @@ fn lost_values(wide: &Map<String, Value>, narrow: &Map<String, Value>, place: &s
     };
     let Some(allowed) = values(narrow) else { return };
     match values(wide) {
-        None => found.push(format!("{place}: only some values")),
+        None => found.add(|| format!("{place}: only some values")),
         Some(before) => {
-            if let Some(lost) = before.iter().find(|value| !allowed.contains(value)) {
-                found.push(format!("{place}: not {lost}"));
+            // As texts in an order, since there may be thousands of either.
+            let allowed: BTreeSet<String> = allowed.iter().map(Value::to_string).collect();
+            let lost = before.iter().map(Value::to_string).find(|value| !allowed.contains(value));
+            if let Some(lost) = lost {
+                let lost = shown(&lost);
+                found.add(|| format!("{place}: not {lost}"));
             }
         }
     }
 }
 
-fn tighter(wide: &Map<String, Value>, narrow: &Map<String, Value>, place: &str, found: &mut Vec<String>) {
+fn tighter(wide: &Map<String, Value>, narrow: &Map<String, Value>, place: &str, found: &mut Found) {
     let number = |schema: &Map<String, Value>, key: &str| schema.get(key).and_then(Value::as_f64);
     for key in LOWEST {
         if let Some(now) = number(narrow, key)
             && number(wide, key).is_none_or(|before| now > before)
         {
-            found.push(format!("{place}: `{key}` is {now}"));
+            found.add(|| format!("{place}: `{key}` is {now}"));
         }
     }
     for key in HIGHEST {
         if let Some(now) = number(narrow, key)
             && number(wide, key).is_none_or(|before| now < before)
         {
-            found.push(format!("{place}: `{key}` is {now}"));
+            found.add(|| format!("{place}: `{key}` is {now}"));
         }
     }
     if narrow.get("pattern").is_some_and(|pattern| wide.get("pattern") != Some(pattern)) {
-        found.push(format!("{place}: another `pattern`"));
+        found.add(|| format!("{place}: another `pattern`"));
     }
 }
 
-fn properties(
-    wide: &Map<String, Value>,
-    narrow: &Map<String, Value>,
-    place: &str,
-    found: &mut Vec<String>,
-    depth: usize,
-) {
-    let empty = Map::new();
-    let of = |schema: &'_ Map<String, Value>| schema.get("properties").and_then(Value::as_object).cloned();
-    let (before, after) = (of(wide).unwrap_or_else(|| empty.clone()), of(narrow).unwrap_or(empty));
-    let required = |schema: &Map<String, Value>| -> BTreeSet<String> {
+fn properties(wide: &Map<String, Value>, narrow: &Map<String, Value>, place: &str, found: &mut Found, depth: usize) {
+    let [before, after] = [wide, narrow].map(|schema| schema.get("properties").and_then(Value::as_object));
+    let [needed_before, needed] = [wide, narrow].map(|schema| -> BTreeSet<&str> {
         let names = schema.get("required").and_then(Value::as_array).into_iter().flatten();
-        names.filter_map(Value::as_str).map(str::to_owned).collect()
-    };
-    for name in required(narrow).difference(&required(wide)) {
-        found.push(format!("{place}: `{name}` is required"));
+        names.filter_map(Value::as_str).collect()
+    });
+    for name in needed.difference(&needed_before) {
+        let name = shown(name);
+        found.add(|| format!("{place}: `{name}` is required"));
     }
     let closed = |schema: &Map<String, Value>| schema.get("additionalProperties") == Some(&Value::Bool(false));
-    for (name, schema) in &before {
-        match after.get(name) {
+    for (name, schema) in before.into_iter().flatten() {
+        let (now, name) = (after.and_then(|after| after.get(name)), shown(name));
+        match now {
             Some(now) => narrowed(schema, now, &format!("{place}.{name}"), found, depth + 1),
-            None if closed(narrow) => found.push(format!("{place}: no `{name}`")),
+            None if closed(narrow) => found.add(|| format!("{place}: no `{name}`")),
             None => {}
         }
     }
     if closed(narrow) && !closed(wide) {
-        found.push(format!("{place}: no other properties"));
+        found.add(|| format!("{place}: no other properties"));
     }
 }
 

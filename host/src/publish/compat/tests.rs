@@ -107,3 +107,14 @@ fn schemas_that_are_none_are_refused() {
     assert!(wrong(&deep).contains("nested more than 32 deep"));
     assert!(check(&[shape("t", r#"{"type":"object"}"#, Some("5"))]).unwrap_err().contains("output schema"));
 }
+
+#[test]
+fn long_names_and_many_breaks_are_told_in_short() {
+    let name = "n".repeat(20_000);
+    let required: Vec<String> = (0..5_000).map(|number| format!("\"{number}\"")).collect();
+    let before = format!(r#"{{"type":"object","properties":{{"{name}":{{}}}}}}"#);
+    let after = format!(r#"{{"type":"object","properties":{{"{name}":{{"required":[{}]}}}}}}"#, required.join(","));
+    let found = input(&before, &after);
+    assert_eq!(found.last().map(String::as_str), Some("4992 more"));
+    assert!(found.iter().map(String::len).sum::<usize>() < 2_000, "{found:?}");
+}
