@@ -9,7 +9,7 @@ use anyhow::{Context as _, anyhow};
 use super::descriptors::{self, Descriptors};
 use super::{Stop, THIS_PROGRAM, capacity, overrides, port, say};
 use crate::access::{Access, operator};
-use crate::manifest::{self, AgentSpec, Manifest, Role, size};
+use crate::manifest::{self, AgentSpec, Manifest, Role, SignatureMode, size};
 use crate::memory::{REQUESTS_FLOOR_BYTES, Tenancy, percent, share};
 use crate::{Host, agent};
 
@@ -93,6 +93,7 @@ fn write_summary(out: &mut String, file: &Path, manifest: &Manifest) -> std::fmt
     writeln!(out, "listen    {}, for operators {}", manifest.listen, manifest.admin)?;
     writeln!(out, "data      {}", manifest.data.display())?;
     write_callers(out, manifest)?;
+    write_publishing(out, manifest)?;
     for (name, spec) in &manifest.agents {
         writeln!(out, "\nagent {name}")?;
         write_agent(out, spec)?;
@@ -116,6 +117,25 @@ fn write_callers(out: &mut String, manifest: &Manifest) -> std::fmt::Result {
         writeln!(out, "          {name}: {}{names}, share {} %", spec.role.as_str(), spec.share_percent)?;
     }
     writeln!(out, "          operator: whoever can read {}", manifest.data.join(operator::FILE).display())
+}
+
+/// What publishers may bring.
+fn write_publishing(out: &mut String, manifest: &Manifest) -> std::fmt::Result {
+    let Manifest { uploads, signatures, .. } = manifest;
+    let [component, blob, disk, namespace] =
+        [uploads.component_bytes_max, uploads.blob_bytes_max, uploads.disk, uploads.namespace_disk].map(size::show);
+    writeln!(
+        out,
+        "publish   components up to {component}, {} versions of an agent, blobs up to {blob}",
+        uploads.versions
+    )?;
+    writeln!(out, "          {disk} on disk, {namespace} of each namespace, {} uploads at once", uploads.open)?;
+    let signed = match signatures.mode {
+        SignatureMode::Off => "not looked for".to_owned(),
+        SignatureMode::Warn => format!("looked for, by keys of {} namespaces", signatures.keys.len()),
+        SignatureMode::Enforce => format!("needed, by keys of {} namespaces", signatures.keys.len()),
+    };
+    writeln!(out, "          signatures {signed}")
 }
 
 /// The limit of open files, and what the manifest needs of it.

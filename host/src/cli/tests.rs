@@ -125,7 +125,7 @@ fn the_port_variable() {
 #[test]
 fn the_compiling_child_understands_the_host() {
     let line = "stockade compile-child --digest ab --memory-bytes 1 --cpu-seconds 2 --output-bytes 3 --optimise";
-    for optimise in ["speed", "none"] {
+    for optimise in ["speed", "none", "quick"] {
         let arguments = line.split(' ').chain([optimise]);
         let parsed = Arguments::try_parse_from(arguments).expect("what the host passes");
         assert!(matches!(parsed.command, Command::CompileChild(_)));
@@ -156,6 +156,9 @@ fn a_summary_says_what_the_manifest_comes_to() {
         "ceilings  guests 89.6M, code 32M, compile 96M, copies 25.6M, replies 12.8M, requests 6.4M, queues 6.4M",
         "one call   memory 16M, reserve 2M or what it declares, copies 2M",
         "callers   without a token: a reader, on this machine only, share 25 %",
+        "publish   components up to 24M, 1000 versions of an agent, blobs up to 64M",
+        "8G on disk, 2G of each namespace, 64 uploads at once",
+        "signatures not looked for",
         "          ci: publisher demo team-*, share 20 %",
         "time       deadline 5s, cpu 0.25s",
         "calls      8 at once, 64 may wait for 2s",
