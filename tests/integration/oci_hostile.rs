@@ -194,6 +194,15 @@ async fn many_uploads_are_bounded_and_abandoned_ones_removed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn thousands_of_tiny_uploads_leave_nothing_and_room_for_others() {
+    let figures = super::load::load("uploads count=10000 clients=16").await;
+    assert_eq!(figures["answered otherwise"], 0.0, "{figures}");
+    assert!(figures["refused by the name of a limit"].as_f64() > Some(0.0), "{figures}");
+    assert_eq!(figures["files of uploads left"], 0.0, "{figures}");
+    assert_eq!(figures["lent in the end"], 0.0, "{figures}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn quotas_say_what_is_full() {
     let host = TestHost::start(
         "uploads: { namespace_disk: 1M, disk: 3M, repositories: 4, tags: 2, manifests: 2 }\nagents: {}",

@@ -18,6 +18,7 @@ pub mod publish_crash;
 pub mod read;
 pub mod stalled;
 pub mod streams;
+pub mod uploads;
 pub mod wire;
 
 use anyhow::{Context, Result, ensure};

@@ -1,6 +1,6 @@
 //! Puts a load on a host, each in a process of its own, and says what it cost.
 //!
-//!     load [initializes | connections | streams | read | stalled | caps | sockets | churn | many | waves | gate | publish | publish-crash | languages | crash [KEY=VALUE ...]] [--json]
+//!     load [initializes | connections | streams | read | stalled | caps | sockets | churn | many | waves | gate | publish | publish-crash | uploads | languages | crash [KEY=VALUE ...]] [--json]
 //!
 //! Without a name, those that [`LOADS`] lists. Keys, and what they are when nobody says, stand in [`Load::read`].
 
@@ -21,6 +21,7 @@ use stockade_tests::load::publish_crash::PublishCrash;
 use stockade_tests::load::read::{self, Read};
 use stockade_tests::load::stalled::Stalled;
 use stockade_tests::load::streams::Streams;
+use stockade_tests::load::uploads::Uploads;
 use stockade_tests::load::{LOADS, bare};
 use tokio::net::TcpListener;
 
@@ -95,6 +96,7 @@ enum Load {
     Publish(Publish),
     Languages(Languages),
     PublishCrash(PublishCrash),
+    Uploads(Uploads),
     Sockets(Sockets),
     Many(Many),
     Waves(Waves),
@@ -133,6 +135,10 @@ impl Load {
                 Self::Publish(Publish { count, clients })
             }
             "publish-crash" => Self::PublishCrash(PublishCrash { rounds: options.number("rounds", 100)? }),
+            "uploads" => {
+                let (count, clients) = (options.number("count", 100_000)?, options.number("clients", 50)?);
+                Self::Uploads(Uploads { count, clients })
+            }
             "languages" => Self::Languages(Languages { rounds: options.number("rounds", 9)? }),
             "sockets" => Self::Sockets(Sockets { count: options.number("count", 1_000)? as usize }),
             "many" => Self::Many(Many { agents: options.number("agents", 10_000)? as usize }),
@@ -141,7 +147,7 @@ impl Load {
                 Self::Waves(Waves { agents, waves })
             }
             other => bail!(
-                "no load {other}; there are {}, connections, many, waves, gate, publish, publish-crash, languages and crash",
+                "no load {other}; there are {}, connections, many, waves, gate, publish, publish-crash, uploads, languages and crash",
                 LOADS.join(", ")
             ),
         };
@@ -164,6 +170,7 @@ impl Load {
             Self::Publish(load) => load.run().await,
             Self::Languages(load) => load.run().await,
             Self::PublishCrash(load) => load.run().await,
+            Self::Uploads(load) => load.run().await,
             Self::Sockets(load) => load.run().await,
             Self::Many(load) => load.run().await,
             Self::Waves(load) => load.run().await,

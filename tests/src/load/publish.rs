@@ -160,12 +160,12 @@ async fn callable(host: &Host, publisher: &Publisher, agent: &str, version: &str
     Ok(began.elapsed().as_secs_f64())
 }
 
-fn publisher(host: &Host) -> Result<Publisher> {
+pub(super) fn publisher(host: &Host) -> Result<Publisher> {
     let token = fs::read_to_string(host.dir.path().join("data/operator.token")).context("the host has made a token")?;
     Ok(Publisher::new(host.address, token.trim()))
 }
 
-async fn publish(publisher: &Publisher, agent: &str, version: &str, component: &[u8]) -> Result<()> {
+pub(super) async fn publish(publisher: &Publisher, agent: &str, version: &str, component: &[u8]) -> Result<()> {
     let said = publisher.publish(agent, version, component).await;
     ensure!(said.status == 201, "{version}: {said:?}");
     Ok(())
@@ -198,7 +198,7 @@ async fn retire(host: &Host, publisher: &Publisher) -> Result<()> {
 }
 
 /// Bytes that accounts lend which should lend none, once they have settled.
-async fn eventually_lent(host: &Host) -> Result<f64> {
+pub(super) async fn eventually_lent(host: &Host) -> Result<f64> {
     let began = Instant::now();
     loop {
         let status = host.status().await?.context("an operator may ask")?;
@@ -212,7 +212,7 @@ async fn eventually_lent(host: &Host) -> Result<f64> {
 }
 
 /// Bytes of all files below a folder.
-fn disk(folder: &Path) -> Result<u64> {
+pub(super) fn disk(folder: &Path) -> Result<u64> {
     let mut bytes = 0;
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
