@@ -132,6 +132,8 @@ pub struct Offer {
     pub tools: bool,
     pub prompts: bool,
     pub completion: bool,
+    /// Pays for the texts above, for as long as anybody has them; none for one that nobody serves.
+    _charge: Option<Charge>,
 }
 
 /// Why an agent cannot be called that has no component.

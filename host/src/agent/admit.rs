@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use super::changes::Kinds;
+use super::contract::{Description, Icon};
 use super::known::Subject;
 use super::shelf::{LoadError, Loaded};
 use super::{Agent, Caller, Failure, NOTHING_PUBLISHED, Offer, Standing};
@@ -12,6 +13,9 @@ use crate::registry::uri;
 
 /// Time for an agent to describe itself and to list its names.
 const TRIAL_MAX: Duration = Duration::from_secs(30);
+
+/// Bytes of what an agent says of itself, which the host keeps for as long as it is served.
+const DESCRIPTION_BYTES_MAX: usize = 64 << 10;
 
 /// How often it is tried to load an agent for which there is no memory now, and the pause between two tries.
 const LOAD_TRIES: u32 = 30;
@@ -60,27 +64,64 @@ pub enum Unfit {
 impl Agent {
     /// Loads the agent, and remembers what came of it.
     pub(super) async fn settle(self: &Arc<Self>) {
+        let standing = match self.examine().await {
+            Ok(offer) => Standing::Ready(offer),
+            Err(unfit) => self.unfit(&unfit),
+        };
+        self.stand(standing);
+    }
+
+    /// Loads the agent because somebody asks for it. What could not be done for lack of room is tried again when somebody asks
+    /// again.
+    pub(super) async fn settle_if_now(self: &Arc<Self>) {
+        match self.examine().await {
+            Ok(offer) => self.is_now(Standing::Ready(offer)),
+            Err(Unfit::Later(reason)) => {
+                tracing::warn!(agent = self.name(), version = self.published(), reason, "cannot be loaded now");
+                self.is_now(Standing::Loading);
+            }
+            Err(unfit) => self.is_now(self.unfit(&unfit)),
+        }
+    }
+
+    async fn examine(self: &Arc<Self>) -> Result<Arc<Offer>, Unfit> {
         if self.release.is_none() {
-            return self.stand(Standing::Refused(NOTHING_PUBLISHED.into()));
+            return Err(Unfit::Never(NOTHING_PUBLISHED.into()));
         }
         let on_trial = self.clone();
         // A task of its own, so that even a panic is this agent's alone.
         let admitted = match tokio::spawn(async move { on_trial.admit(None).await }).await {
-            Ok(admitted) => admitted,
-            Err(error) => Err(Unfit::Never(format!("the host failed while loading it: {error}"))),
+            Ok(admitted) => admitted?,
+            Err(error) => return Err(Unfit::Never(format!("the host failed while loading it: {error}"))),
         };
-        let standing = match admitted {
-            Ok(Admitted { offer, .. }) => {
-                let (version, digest) = (&*offer.version, &offer.digest[..12]);
-                tracing::info!(agent = self.name(), version, digest, "agent loaded");
-                Standing::Ready(offer)
-            }
-            Err(unfit) => {
-                tracing::error!(agent = self.name(), reason = %unfit, "agent refused");
-                Standing::Refused(unfit.to_string().into())
-            }
-        };
-        self.stand(standing);
+        let (version, digest) = (&*admitted.offer.version, &admitted.offer.digest[..12]);
+        tracing::info!(agent = self.name(), version, digest, "agent loaded");
+        Ok(admitted.offer)
+    }
+
+    fn unfit(&self, unfit: &Unfit) -> Standing {
+        // That nothing was published yet is no failure.
+        if self.release.is_some() {
+            tracing::error!(agent = self.name(), version = self.published(), reason = %unfit, "agent refused");
+        }
+        Standing::Refused(unfit.to_string().into())
+    }
+
+    /// The version it was published as, for the log.
+    fn published(&self) -> Option<&str> {
+        self.published_version().map(|version| &**version)
+    }
+
+    /// Stands as an earlier trial found it, if that is still so.
+    pub(super) fn remember(&self) -> bool {
+        let Some(offer) = self.recall() else { return false };
+        self.is_now(Standing::Ready(Arc::new(offer)));
+        true
+    }
+
+    /// Stands like this from now on, and tells nobody.
+    pub(super) fn is_now(&self, standing: Standing) {
+        *self.standing.write().unwrap_or_else(PoisonError::into_inner) = standing;
     }
 
     /// Whether its component is still to be pulled.
@@ -93,7 +134,7 @@ impl Agent {
         let home = &self.home;
         // Nobody calls it before what the document says of it is in force.
         self.take_terms(home.means.document.record(&home.name).as_deref());
-        *self.standing.write().unwrap_or_else(PoisonError::into_inner) = standing;
+        self.is_now(standing);
         self.announce();
     }
 
@@ -108,7 +149,9 @@ impl Agent {
     pub(super) fn recall(&self) -> Option<Offer> {
         let (release, means) = (self.release.as_ref()?, &self.home.means);
         let recalled = means.known.recall(release, &self.home.ceiling, SystemTime::now());
-        recalled.filter(|offer| means.shelf.is_compiled(&offer.digest))
+        let offer = recalled.filter(|offer| means.shelf.is_compiled(&offer.digest))?;
+        let paid = means.shelf.lend(said_bytes(&offer.description) as u64).ok()?;
+        Some(Offer { _charge: Some(paid), ..offer })
     }
 
     /// Loads the component, and waits a while for memory where that is all it lacks.
@@ -156,7 +199,14 @@ impl Agent {
             }
         };
         let version = self.release.as_ref().map(|release| release.version_of(&description)).unwrap_or_default();
+        let (bytes, most) = (said_bytes(&description), DESCRIPTION_BYTES_MAX);
+        if bytes > most {
+            let text = format!("its description has {bytes} bytes with all its parts; at most {most} are allowed");
+            return Err(Unfit::Never(text));
+        }
+        let paid = self.home.means.shelf.lend(bytes as u64).map_err(|refusal| Unfit::Later(refusal.to_string()))?;
         let offer = Offer {
+            _charge: Some(paid),
             version,
             description,
             digest: loaded.digest.0.clone(),
@@ -174,6 +224,24 @@ impl Agent {
         let memory_peak = self.memory_peak.load(Ordering::Relaxed);
         Ok(Admitted { offer: Arc::new(offer), measured: Measured { cold_start, memory_peak, memory_initial } })
     }
+}
+
+/// Bytes that an agent's words about itself take.
+fn said_bytes(description: &Description) -> usize {
+    let Description { title, description, version, instructions, website_url, icons, .. } = description;
+    let optional = [instructions, website_url].map(|text| text.as_ref().map_or(0, String::len));
+    let icon = |icon: &Icon| {
+        let mime_type = icon.mime_type.as_ref().map_or(0, String::len);
+        size_of::<Icon>()
+            + icon.src.len()
+            + mime_type
+            + icon.sizes.iter().map(|size| size_of::<String>() + size.len()).sum::<usize>()
+    };
+    title.len()
+        + description.len()
+        + version.len()
+        + optional.iter().sum::<usize>()
+        + icons.iter().map(icon).sum::<usize>()
 }
 
 fn trial_failed(failure: &Failure) -> Unfit {

@@ -228,7 +228,7 @@ impl Facts {
             poll_ms: said.poll_ms,
         };
         let version = release.version_of(&description);
-        Offer { description, version, digest, resources, tools, prompts, completion }
+        Offer { description, version, digest, resources, tools, prompts, completion, _charge: None }
     }
 }
 

@@ -13,6 +13,8 @@ const TOOLS: &str = "stockade:agent/tools@0.1.0";
 pub(super) struct Agent {
     pub(super) contract: Contract,
     pub(super) describe: Describe,
+    /// What it says it is called.
+    pub(super) title: String,
     pub(super) tools: Vec<String>,
     /// Initial memory, in pages of 64 KiB.
     pub(super) pages: u32,
@@ -43,6 +45,7 @@ impl Default for Agent {
         Self {
             contract: Contract::exporting(&["describe", "tools"]),
             describe: Describe::Proper,
+            title: "Hand-made".into(),
             tools: vec![TOOL.into()],
             pages: 2,
             imports: String::new(),
@@ -73,7 +76,7 @@ impl Agent {
 
     fn text(&self) -> String {
         let mut image = Image::default();
-        let description = image.description("Hand-made");
+        let description = image.description(&self.title);
         let page = image.tool_page(&self.tools);
         let result = (self.answer)(&mut image);
         let (segment, heap) = (image.segment(), image.end_aligned());

@@ -90,6 +90,7 @@ pub const ALL: &[Case] = &[
     // Names.
     made("long-name", lies::long_name, End::NotLoaded("64")),
     made("doubled-name", lies::doubled_name, End::NotLoaded("twice")),
+    made("long-description", lies::long_description, End::NotLoaded("65536")),
     // Not agents.
     made("core-module", misfits::core_module, End::NotLoaded("component")),
     made("noise", misfits::noise, End::NotLoaded("component")),

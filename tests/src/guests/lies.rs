@@ -15,6 +15,9 @@ const DECLARED: u32 = 28_000_000;
 /// The MCP limit is 64 bytes.
 const LONG_NAME_BYTES: usize = 65;
 
+/// The host allows so many bytes of all texts together.
+const DESCRIPTION_BYTES_MAX: usize = 64 << 10;
+
 /// Declares a list that would end far outside its memory.
 pub(super) fn giant_declared() -> Vec<u8> {
     answering(|image| {
@@ -60,6 +63,11 @@ pub(super) fn long_name() -> Vec<u8> {
 /// A tool listed twice.
 pub(super) fn doubled_name() -> Vec<u8> {
     offering(["twice", "once", "twice"].map(String::from).into())
+}
+
+/// Says more of itself than the host would keep.
+pub(super) fn long_description() -> Vec<u8> {
+    Agent { title: "x".repeat(DESCRIPTION_BYTES_MAX), pages: 4, ..Agent::default() }.component()
 }
 
 fn offering(tools: Vec<String>) -> Vec<u8> {

@@ -28,6 +28,7 @@ fn offer() -> Offer {
         tools: false,
         prompts: true,
         completion: false,
+        _charge: None,
     }
 }
 
