@@ -11,7 +11,7 @@
 //! - `manifests`: manifests and tags, and the lists of both. `manifest`: what of one the host has to know.
 //! - `admission`: whether one may become a version of an agent, which looks at its `wasm` layout, its `signature`, and what of
 //!   its tools is `compat`ible; `report`: what it came to. `versions`, `live`, `aliases`: what there is, what of it is served, and
-//!   under which names. `serving`: what it is served by. `start`: what a start finds. `retire`: what goes. `audit`: who did what.
+//!   under which names. `serving`: what it is served by. `start`: what a start finds. `retire`: what goes. `probation`: what is rolled back. `audit`: who did what.
 //! - `pull`: components that lie elsewhere.
 //! - `blobs`: the files. `index`: who has what, and the limits on it. `sweep`: what nobody uses any more.
 //!
@@ -29,6 +29,7 @@ mod live;
 pub mod manifest;
 mod manifests;
 pub mod name;
+mod probation;
 pub mod pull;
 mod receive;
 mod report;
@@ -44,9 +45,10 @@ pub mod wasm;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
 use stockade_ledger::{Account, Charge};
@@ -77,6 +79,9 @@ const DISK_TURNS: usize = 16;
 const PIECE_BYTES: u64 = 128 << 10;
 const PIECE_BYTES_MIN: u64 = 4 << 10;
 
+/// Changes of versions that go on at once, whoever asked for them has gone or not: what may wait in all turns.
+const AT_WORK_MAX: usize = 64;
+
 /// Random bytes of an upload's name.
 const ID_BYTES: usize = 16;
 
@@ -101,10 +106,13 @@ struct Inner {
     uploads: Uploads,
     replies: Account,
     turns: Arc<Semaphore>,
+    at_work: Arc<Semaphore>,
     /// The host's data, which components are loaded from.
     data: PathBuf,
     /// Set once there are agents.
     serving: OnceLock<Serving>,
+    /// Agents that have had an entry since the host started: no more than there are repositories.
+    seen: Mutex<BTreeSet<String>>,
 }
 
 /// Bytes of a blob, and what pays for them.
@@ -130,9 +138,10 @@ impl Publishing {
         let beside = blobs.clone();
         let index = Index::open(move || beside.beside(index::FILE), limits)?;
         let uploads = Uploads::new(&limits, paying.uploads);
-        let turns = Arc::new(Semaphore::new(DISK_TURNS));
-        let (data, serving) = (data.to_owned(), OnceLock::new());
-        Ok(Self(Arc::new(Inner { limits, blobs, index, uploads, replies: paying.replies, turns, data, serving })))
+        let [turns, at_work] = [DISK_TURNS, AT_WORK_MAX].map(|places| Arc::new(Semaphore::new(places)));
+        let (replies, data, serving) = (paying.replies, data.to_owned(), OnceLock::new());
+        let seen = Mutex::default();
+        Ok(Self(Arc::new(Inner { limits, blobs, index, uploads, replies, turns, at_work, data, serving, seen })))
     }
 
     /// From now on versions are served by these, and can be published.
@@ -286,7 +295,14 @@ impl Publishing {
         T: Send + 'static,
         F: Future<Output = Result<T, Error>> + Send + 'static,
     {
-        tokio::spawn(work(self.clone())).await.map_err(Error::disk)?
+        // Waited for by whoever may still go away: what has begun is bounded, however many come and go.
+        let place = self.0.at_work.clone().acquire_owned().await.expect("the semaphore is never closed");
+        let work = work(self.clone());
+        let done = tokio::spawn(async move {
+            let _place = place;
+            work.await
+        });
+        done.await.map_err(Error::disk)?
     }
 
     /// Reads the index on a thread that may wait for the disk.

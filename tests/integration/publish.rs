@@ -1,5 +1,6 @@
 //! Publishing: from a push to a call, and from one version to another, without a call that anybody misses.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -205,19 +206,8 @@ async fn a_retired_agent_goes_with_all_its_versions() {
     for number in ["1.0.0", "1.1.0"] {
         assert_eq!(publisher.publish("demo", number, &stamped(&hello(), number)).await.status, 201);
     }
-    let mut editor = stockade_tests::editor::Editor::connect(host.address, Some(&host.operator_token())).await.unwrap();
-    editor.set([("demo", "retired", 1)]).await.unwrap();
-    editor.settle().await.unwrap();
-    drop(editor);
+    retire(&host, &publisher, "demo").await;
     let began = Instant::now();
-    loop {
-        let listed = publisher.ask(reqwest::Method::GET, "/agents/demo/versions", "", "").await;
-        if listed.status == 404 {
-            break;
-        }
-        assert!(began.elapsed() < PATIENCE, "{listed:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
     let gone = host.agent("demo").call("greet", json!({ "name": "Ann" })).await;
     assert!(gone.body.to_string().contains("no agent"), "{}", gone.body);
     let blobs = host.data().join("oci/blobs/sha256");
@@ -227,6 +217,46 @@ async fn a_retired_agent_goes_with_all_its_versions() {
     }
     // The name is free again.
     assert_eq!(publisher.publish("team/demo", "0.1.0", &hello()).await.status, 201);
+}
+
+/// Retires an agent, and waits until its versions have gone.
+async fn retire(host: &TestHost, publisher: &Publisher, agent: &str) {
+    let mut editor = stockade_tests::editor::Editor::connect(host.address, Some(&host.operator_token())).await.unwrap();
+    editor.set([(agent, "retired", 1)]).await.unwrap();
+    editor.settle().await.unwrap();
+    drop(editor);
+    let began = Instant::now();
+    loop {
+        let listed = publisher.ask(reqwest::Method::GET, &format!("/agents/{agent}/versions"), "", "").await;
+        if listed.status == 404 {
+            return;
+        }
+        assert!(began.elapsed() < PATIENCE, "{listed:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_stays_for_as_long_as_somebody_runs_it() {
+    let host = TestHost::start("document: { retired: 1s }\nuploads: { grace: 1s }\nagents: {}");
+    let publisher = publisher(&host);
+    for agent in ["demo", "other"] {
+        assert_eq!(publisher.publish(agent, "1.0.0", &hello()).await.status, 201);
+    }
+    // By the digest that the name begins with: a better file takes the place of the first one meanwhile.
+    let compiled = || -> BTreeSet<String> {
+        let files = std::fs::read_dir(host.data().join("compiled")).unwrap();
+        files.map(|file| file.unwrap().file_name().to_string_lossy()[..64].to_owned()).collect()
+    };
+    assert_eq!(compiled().len(), 1, "one component");
+    let refused = publisher.publish("demo", "1.1.0", &component("everything")).await;
+    assert!(refused.refusal().contains("is gone"), "{}", refused.refusal());
+    assert_eq!(compiled().len(), 1, "nothing of what was refused");
+    retire(&host, &publisher, "demo").await;
+    assert_eq!(compiled().len(), 1, "others run it");
+    assert_eq!(greeting(&host, "other").await.unwrap(), "Hello, Ann!");
+    retire(&host, &publisher, "other").await;
+    assert_eq!(compiled().len(), 0, "nobody runs it");
 }
 
 #[tokio::test(flavor = "multi_thread")]

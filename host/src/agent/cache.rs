@@ -9,10 +9,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read as _};
 use std::os::fd::AsRawFd;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, File, OpenOptions};
+use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, DirEntry, File, OpenOptions};
 use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
@@ -29,10 +30,14 @@ const DIGEST_DIGITS: usize = 64;
 /// Bytes of a component that are hashed at a time.
 const READ_BYTES: usize = 64 << 10;
 
+/// Age of a file below which it may be somebody's who is still at work.
+const AT_WORK: Duration = Duration::from_secs(600);
+
 /// The directory of compiled code.
 #[derive(Debug)]
 pub(super) struct Cache {
     dir: Dir,
+    opened: SystemTime,
     /// Tells engines apart that cannot run each other's code.
     engine: String,
 }
@@ -104,7 +109,8 @@ impl Cache {
         }
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
-        Ok(Self { dir: data.open_dir(DIRECTORY)?, engine: format!("{:016x}", hasher.finish()) })
+        let engine = format!("{:016x}", hasher.finish());
+        Ok(Self { dir: data.open_dir(DIRECTORY)?, opened: SystemTime::now(), engine })
     }
 
     /// Maps compiled code, the best there is.
@@ -150,22 +156,31 @@ impl Cache {
     }
 
     /// Removes what is not compiled code of one of these components by this engine: of other engines, of components that are
-    /// gone, half written.
+    /// gone, half written. What has come since this was opened is whoever's is at work on it.
     pub fn prune(&self, digests: &HashSet<String>) -> anyhow::Result<usize> {
         let mut removed = 0;
         for entry in self.dir.entries()? {
-            let name = entry?.file_name();
+            let entry = entry?;
+            let name = entry.file_name();
             let is_used = name.to_str().is_some_and(|name| {
                 let (digest, rest) = name.split_at_checked(DIGEST_DIGITS).unwrap_or_default();
                 let own = rest.strip_prefix('-').and_then(|rest| rest.strip_prefix(&*self.engine));
                 digests.contains(digest) && own.is_some_and(|rest| rest.ends_with("cwasm"))
             });
-            if !is_used {
+            if !is_used && self.is_left(&entry)? {
                 self.dir.remove_file(&name)?;
                 removed += 1;
             }
         }
         Ok(removed)
+    }
+
+    /// Whether nobody works at a file any more. Others who share the directory may be at work on drafts of theirs.
+    fn is_left(&self, entry: &DirEntry) -> io::Result<bool> {
+        let modified = entry.metadata()?.modified()?.into_std();
+        let is_draft = entry.file_name().to_str().is_some_and(|name| name.ends_with(".draft"));
+        let since = if is_draft { self.opened - AT_WORK } else { self.opened };
+        Ok(modified < since)
     }
 
     fn find(&self, digest: &Digest, least: Code) -> anyhow::Result<Option<(File, Code)>> {

@@ -31,7 +31,10 @@ impl Agent {
         if record.is_none() {
             fields.push(("created", now.clone()));
         }
-        if let Standing::Ready(offer) = self.standing() {
+        // Which of several versions is served, the document says itself.
+        if let Standing::Ready(offer) = self.standing()
+            && (record.is_none() || self.published_version().is_none())
+        {
             fields.push(("version", Value::from(&*offer.version)));
             fields.push(("digest", format!("sha256:{}", offer.digest).into()));
             if record.is_none() {

@@ -183,7 +183,9 @@ impl Shelf {
     /// once.
     async fn map(&self, release: &Release, digest: &Digest) -> Result<(Component, Code), LoadError> {
         match self.cache.map(&self.engine, digest) {
-            Ok(component) => return Ok(component.context("the compiled code vanished")?),
+            Ok(Some(found)) => return Ok(found),
+            // Somebody who had it has gone since it was looked for.
+            Ok(None) => {}
             Err(error) => {
                 tracing::warn!(
                     digest = &digest.0[..12],

@@ -34,13 +34,15 @@ pub struct Published {
     pub live: Option<Arc<str>>,
 }
 
-/// A version that has passed its trial and is not known to anybody yet.
+/// A version that has passed its trial and is not known to anybody yet. Nothing of it stays if it never is.
 pub struct Candidate {
+    agents: Agents,
     agent: Arc<Agent>,
     version: Version,
     pub admitted: Admitted,
     /// What its callers will depend on.
     pub tools: Vec<Shape>,
+    is_added: bool,
 }
 
 /// All versions, by agent.
@@ -59,6 +61,14 @@ impl Candidate {
     /// What it says of itself, for an entry that is made for it.
     pub fn words(&self) -> Vec<(&'static str, Value)> {
         super::enroll::own_words(&self.admitted.offer)
+    }
+}
+
+impl Drop for Candidate {
+    fn drop(&mut self) {
+        if !self.is_added {
+            self.agents.discard(&Release::published(self.agent.name(), &self.version));
+        }
     }
 }
 
@@ -100,11 +110,12 @@ impl Agents {
             Some(front) => front.home.clone(),
             None => self.new_home(name),
         };
-        let agent = Agent::new(home, Some(Release::published(name.as_str(), &version)));
+        let release = Release::published(name.as_str(), &version);
+        let agent = Agent::new(home, Some(release.clone()));
         let mut tools = Vec::new();
-        let admitted = agent.admit(Some(&mut tools)).await?;
-        *agent.standing.write().unwrap_or_else(PoisonError::into_inner) = Standing::Ready(admitted.offer.clone());
-        Ok(Candidate { agent, version, admitted, tools })
+        let admitted = agent.admit(Some(&mut tools)).await.inspect_err(|_| self.discard(&release))?;
+        agent.is_now(Standing::Ready(admitted.offer.clone()));
+        Ok(Candidate { agents: self.clone(), agent, version, admitted, tools, is_added: false })
     }
 
     fn new_home(&self, name: &AgentName) -> Arc<Home> {
@@ -115,8 +126,9 @@ impl Agents {
 
     /// Makes a version known that was on trial: from now on it can be called by its address, and be served. Answers with its
     /// cap, in bytes.
-    pub fn add(&self, candidate: Candidate) -> u64 {
-        let Candidate { agent, version, .. } = candidate;
+    pub fn add(&self, mut candidate: Candidate) -> u64 {
+        candidate.is_added = true;
+        let (agent, version) = (candidate.agent.clone(), candidate.version.clone());
         let cap = agent.spec().memory;
         let mut versions = self.0.versions.lock();
         if self.roll().find(agent.name()).is_none() {
@@ -125,35 +137,53 @@ impl Agents {
             self.enlist(front);
         }
         let of_name = versions.entry(agent.home.name.clone()).or_default();
+        make_room(of_name);
         of_name.insert(version.version.clone(), Slot { version, agent: Some(agent) });
         cap
     }
 
-    /// Sees to it that a version can be called at once.
+    /// A version that can be called at once.
     ///
     /// # Errors
     ///
     /// When there is no such version, or it cannot be loaded.
-    pub async fn prepare(&self, name: &str, version: &str) -> Result<(), String> {
+    pub async fn prepare(&self, name: &str, version: &str) -> Result<Arc<Agent>, String> {
         let agent = self.made(name, version).ok_or_else(|| format!("`{name}` has no version {version}"))?;
-        if !matches!(agent.standing(), Standing::Ready(_)) {
-            agent.settle().await;
+        let _alone = agent.settling.lock().await;
+        if !matches!(agent.standing(), Standing::Ready(_)) && !agent.remember() {
+            agent.settle_if_now().await;
         }
         match agent.standing() {
-            Standing::Refused(reason) => Err(format!("version {version} of `{name}` cannot be loaded: {reason}")),
-            Standing::Ready(_) | Standing::Loading => Ok(()),
+            Standing::Ready(_) => {}
+            Standing::Refused(reason) => {
+                return Err(format!("version {version} of `{name}` cannot be loaded: {reason}"));
+            }
+            Standing::Loading => return Err(format!("version {version} of `{name}` cannot be loaded now")),
         }
+        Ok(agent.clone())
     }
 
-    /// Serves a version, which was [prepared](Self::prepare), under the agent's bare name, on probation if it is a new one;
+    /// Serves a version, which was [prepared](Self::prepare), under its agent's bare name, on probation if it is a new one;
     /// running calls end on the one they began with.
-    pub fn serve(&self, name: &str, version: &str, is_new: bool) {
-        let Some(agent) = self.made(name, version) else { return };
+    pub fn serve(&self, agent: &Arc<Agent>, is_new: bool) {
         if is_new {
             agent.probation.begin(self.0.troubles.clone());
         }
-        self.enlist(agent.clone());
-        agent.take_terms(self.0.means.document.record(name).as_deref());
+        {
+            let mut versions = self.0.versions.lock();
+            let front = self.roll().find(agent.name()).cloned();
+            // What was served is not forgotten: going back to it needs no trial.
+            if let Some(before) = front.filter(|front| !Arc::ptr_eq(front, agent))
+                && let Some(of_name) = versions.get_mut(agent.name())
+                && before.published_version().is_some_and(|version| of_name.contains_key(version))
+            {
+                make_room(of_name);
+                let slot = before.published_version().and_then(|version| of_name.get_mut(version));
+                slot.expect("it was looked for").agent = Some(before);
+            }
+            self.enlist(agent.clone());
+        }
+        agent.take_terms(self.0.means.document.record(agent.name()).as_deref());
         agent.announce();
     }
 
@@ -181,10 +211,18 @@ impl Agents {
         };
         // Outside the lock, which callers take: files are removed.
         if let Some(Slot { version, .. }) = removed {
-            let release = Release::published(name, &version);
-            self.0.means.shelf.discard(&release);
-            self.0.means.known.forget(&release);
+            self.discard(&Release::published(name, &version));
         }
+    }
+
+    /// Forgets what was made of a release that is no more, but for code that others run as well.
+    fn discard(&self, release: &Release) {
+        let of_others = release.digest.as_ref().is_some_and(|digest| {
+            let is_served = |agent: &Arc<Agent>| agent.digest().as_ref() == Some(&digest.0);
+            self.all_versions().0.contains(&digest.0) || self.roll().iter().any(is_served)
+        });
+        self.0.means.shelf.discard(release, of_others);
+        self.0.means.known.forget(release);
     }
 
     /// Digests of the components of all versions, and how they are called: for the one who cleans up.
@@ -212,8 +250,7 @@ impl Agents {
     /// Finds out what a version offers that nobody has asked for since the host started: at once, if an earlier start knew
     /// it; else whoever asks comes again.
     fn look_at(&self, agent: &Arc<Agent>) {
-        if let Some(offer) = agent.recall() {
-            *agent.standing.write().unwrap_or_else(PoisonError::into_inner) = Standing::Ready(Arc::new(offer));
+        if agent.remember() {
             return;
         }
         // Few at a time, and each once, however many ask: who is turned away asks again.
@@ -223,7 +260,7 @@ impl Agents {
             let _place = place;
             let Ok(_alone) = agent.settling.try_lock() else { return };
             if matches!(agent.standing(), Standing::Loading) {
-                agent.settle().await;
+                agent.settle_if_now().await;
             }
         });
     }
@@ -237,17 +274,21 @@ impl Agents {
         }
         let mut versions = self.0.versions.lock();
         let of_name = versions.get_mut(name)?;
-        let made = of_name.values().filter(|slot| slot.agent.is_some()).count();
         let slot = of_name.get(version)?;
         if let Some(agent) = &slot.agent {
             return Some(agent.clone());
         }
         let agent = Agent::new(front.home.clone(), Some(Release::published(name, &slot.version)));
-        if made >= MADE_MAX {
-            // Whoever calls one of them holds it for that long; the next one makes it anew.
-            of_name.values_mut().for_each(|slot| slot.agent = None);
-        }
+        make_room(of_name);
         of_name.get_mut(version)?.agent = Some(agent.clone());
         Some(agent)
+    }
+}
+
+/// Makes room for one more version that is made: whoever calls one of the others holds it for that long, and whoever asks for it
+/// next makes it anew.
+fn make_room(of_name: &mut ByVersion) {
+    if of_name.values().filter(|slot| slot.agent.is_some()).count() >= MADE_MAX {
+        of_name.values_mut().for_each(|slot| slot.agent = None);
     }
 }

@@ -8,8 +8,7 @@ use axum::http::header::CACHE_CONTROL;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 
 use super::identify::{Schemes, identify};
 use super::oci::Refused;
@@ -20,13 +19,19 @@ use crate::access::{Place, Principal};
 use crate::manifest::AgentName;
 use crate::mcp::Reply;
 use crate::mcp::buffer::Buffer;
+use crate::publish::Told;
 use crate::publish::name::Tag;
-
-/// Bytes of a list: a thousand versions.
-const ANSWER_BYTES_MAX: u64 = 2 << 20;
 
 /// Bytes of what to change.
 const CHANGE_BYTES_MAX: u64 = 1 << 10;
+
+/// The answer.
+#[derive(Serialize)]
+struct List<'a> {
+    agent: &'a str,
+    repository: &'a str,
+    versions: &'a [Told],
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -93,9 +98,10 @@ pub async fn roll_back(State(desk): State<Desk>, Path(agent): Path<String>, requ
 
 async fn list(desk: &Desk, agent: &AgentName) -> Result<Response, Refused> {
     let publishing = &desk.app.settings.publishing;
-    let (repository, versions) = publishing.versions(agent).await?;
-    let said = json!({ "agent": agent.as_str(), "repository": repository, "versions": versions });
-    let mut buffer = Buffer::new(&desk.app.settings.replies, ANSWER_BYTES_MAX);
+    let list = publishing.versions(agent).await?;
+    let (repository, versions) = &list.value;
+    let said = List { agent: agent.as_str(), repository, versions };
+    let mut buffer = Buffer::new(&desk.app.settings.replies, publishing.list_bytes_max());
     serde_json::to_writer(&mut buffer, &said)
         .map_err(|_| Refused::for_now("the list is larger than what is free for replies now"))?;
     let mut response = plain(Reply::json(buffer.into_bytes()), None);

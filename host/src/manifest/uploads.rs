@@ -65,7 +65,7 @@ pub(super) fn check(mut table: Table<'_>) -> UploadLimits {
         repositories: table.count("repositories", Setting::default(20_000), 1..=1_000_000).value,
         tags: table.count("tags", Setting::default(10_000), 1..=100_000).value,
         manifests: table.count("manifests", Setting::default(20_000), 1..=1_000_000).value,
-        versions: table.count("versions", Setting::default(1_000), 1..=100_000).value,
+        versions: table.count("versions", Setting::default(1_000), 1..=10_000).value,
         grace: table.time("grace", Setting::default(Duration::from_secs(3_600)), times).value,
     };
     table.end();

@@ -71,32 +71,31 @@ async fn admit_in_turn(publishing: &Publishing, serving: &Serving, candidate: Ca
     let (repository, tag) = (&repository, &tag);
     let record = manifest::read(&media_type, &bytes)?;
     let digest = Digest::of(Algorithm::Sha256, &bytes);
-    let _turn = serving.turn(&agent).await?;
-    let (row, known) = publishing.version(&agent, tag).await?;
-    is_own(repository, &agent, row.as_ref())?;
-    if let Some(known) = known {
-        let is_cut_off = known.state == State::Pending && !is_served(serving, &agent, tag);
-        match known.manifest == digest.as_str() {
-            // It could not be taken back when that happened.
-            _ if is_cut_off => publishing.take_version_back(serving, repository, &agent, tag).await,
-            true => return Ok(Put { digest, subject: None, report: None }),
-            false => return Err(Error::VersionTaken(tag.to_string(), known.manifest)),
-        }
+    let _alone = serving.turn_to_publish(&agent, tag, &by).await?;
+    let early = {
+        let _turn = serving.own_turn(&agent).await;
+        before(publishing, serving, (repository, &agent, tag), &digest).await?
+    };
+    if let Before::Taken = early {
+        return Ok(Put { digest, subject: None, report: None });
     }
     let layout = Layout::read(&bytes)?;
     let component = publishing.component(repository, &layout).await?;
     let statement = Statement { repository, version: tag.as_str(), manifest: &digest, component: &layout.component };
     let verdict = vouched(publishing, serving, &statement).await?;
+    let _few = serving.trial().await;
     // Its schemas and those it is compared with, until it is decided.
-    let _charge = publishing.account().charge(TRIAL_BYTES)?;
-    let tried = {
-        let _few = serving.trial().await;
-        let version =
-            agent::Version { version: tag.as_str().into(), component, digest: layout.component.hex().to_owned() };
-        serving.agents.try_out(&agent, version).await.map_err(unfit)?
-    };
+    let _charge = publishing.0.replies.charge(TRIAL_BYTES)?;
+    let component =
+        agent::Version { version: tag.as_str().into(), component, digest: layout.component.hex().to_owned() };
+    let tried = serving.agents.try_out(&agent, component).await.map_err(unfit)?;
     compat::check(&tried.tools).map_err(Error::NotAdmitted)?;
-    let live = row.as_ref().and_then(|row| row.live.as_deref()).and_then(|live| Version::parse(live).ok());
+    // What is served may have changed while this was on trial; from here on it does not.
+    let _turn = serving.own_turn(&agent).await;
+    let live = match before(publishing, serving, (repository, &agent, tag), &digest).await? {
+        Before::Taken => return Ok(Put { digest, subject: None, report: None }),
+        Before::Free { live } => live,
+    };
     if let Some(live) = live.as_ref().filter(|live| !force && !is_major(live, &version)) {
         let before = publishing.shapes(&agent, live).await?;
         breaks_nobody((live, &before), (&version, &tried.tools))?;
@@ -120,6 +119,34 @@ async fn admit_in_turn(publishing: &Publishing, serving: &Serving, candidate: Ca
     let warnings = warnings(verdict, &said, tag);
     let report = Report::new((&agent, tag.as_str()), goes_live, &version_row, cap, began.elapsed(), warnings);
     Ok(Put { report: Some(report), ..put })
+}
+
+/// What there is before a version comes.
+enum Before {
+    /// The version itself, by the same manifest.
+    Taken,
+    Free {
+        live: Option<Version>,
+    },
+}
+
+/// Looks whether a version can come here, in the agent's turn.
+async fn before(
+    publishing: &Publishing,
+    serving: &Serving,
+    (repository, agent, tag): (&Repository, &AgentName, &Tag),
+    digest: &Digest,
+) -> Result<Before, Error> {
+    publishing.bring_in_line(serving, agent).await?;
+    let (row, known) = publishing.version(agent, tag).await?;
+    is_own(repository, agent, row.as_ref())?;
+    match known {
+        Some(known) if known.manifest == digest.as_str() => return Ok(Before::Taken),
+        Some(known) => return Err(Error::VersionTaken(tag.to_string(), known.manifest)),
+        None => {}
+    }
+    let live = row.as_ref().and_then(|row| row.live.as_deref()).and_then(|live| Version::parse(live).ok());
+    Ok(Before::Free { live })
 }
 
 /// What is written down of a version that is on its way.
@@ -166,12 +193,6 @@ fn breaks_nobody((live, before): (&Version, &[Shape]), (version, tools): (&Versi
         breaks.join("; "),
         next_major(live)
     )))
-}
-
-/// Whether the document says that a version is the one that is served.
-fn is_served(serving: &Serving, agent: &AgentName, version: &Tag) -> bool {
-    let record = serving.document.record(agent.as_str());
-    record.is_some_and(|record| record.text("version") == Some(version.as_str()))
 }
 
 /// Whether an agent's versions are published to this repository.

@@ -5,13 +5,18 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde_json::{Map, Value};
 
+use super::Publishing;
+use super::digest::{Algorithm, Digest};
 use super::error::{Error, Limit};
+use super::index::tables::Record;
 use super::live::{note, unwritten};
-use super::name::{Repository, Tag};
+use super::manifests::Put;
+use super::name::{Reference, Repository, Tag};
+use super::serving::Serving;
 use super::versions::LATEST;
-use super::{Publishing, digest::Digest};
 use crate::access::Principal;
 use crate::manifest::AgentName;
 
@@ -56,60 +61,99 @@ impl Publishing {
         .await
     }
 
-    /// Lets a name stand for a version from now on.
-    pub(super) async fn name_version(
+    /// Takes a version's manifest under another tag: lets that name stand for the version from now on. The tag is moved first;
+    /// who cannot be told of it by the document as well has it refused, and pushes it again.
+    pub(super) async fn put_alias(
         &self,
-        agent: &AgentName,
-        alias: &Tag,
-        version: &str,
+        (repository, agent, alias): (&Repository, &AgentName, &Tag),
+        (record, bytes): (Record, Bytes),
         by: &Arc<Principal>,
-    ) -> Result<(), Error> {
+    ) -> Result<Put, Error> {
         let serving = self.serving()?;
-        let _turn = serving.turn(agent).await?;
-        let named = if alias.as_str() == LATEST {
-            self.make_live(serving, agent, version, Vec::new(), false).await
-        } else {
-            self.write_aliases(agent, |aliases| {
-                aliases.insert(alias.as_str().to_owned(), version.into());
-            })
-            .await
+        let _turn = serving.turn(agent, by).await?;
+        let digest = Digest::of(Algorithm::Sha256, &bytes);
+        // Looked at again: it may have gone while others had their turn.
+        let Naming::Version(_, version) = self.naming(repository, alias, &digest).await? else {
+            return Err(Error::ManifestUnknown(digest.to_string()));
         };
+        let named = self.name_version(serving, (repository, agent, alias), &version, (record, bytes), by).await;
         note(serving, by, ("alias", agent, &format!("{alias} = {version}")), &named);
         named
     }
 
-    /// Takes a name away, if it stood for a version of the agent that this repository is.
-    pub(super) async fn unname(&self, repository: &Repository, alias: &Tag, by: &Arc<Principal>) -> Result<(), Error> {
-        let (Ok(serving), Some(agent)) = (self.serving(), repository.agent()) else { return Ok(()) };
-        let record = serving.document.record(agent.as_str());
-        if record.is_none_or(|record| record.get("aliases").get(alias.as_str()).is_none()) {
-            return Ok(());
+    async fn name_version(
+        &self,
+        serving: &Serving,
+        (repository, agent, alias): (&Repository, &AgentName, &Tag),
+        version: &str,
+        (record, bytes): (Record, Bytes),
+        by: &Arc<Principal>,
+    ) -> Result<Put, Error> {
+        let is_latest = alias.as_str() == LATEST;
+        let mut aliases = aliases(serving, agent);
+        if is_latest {
+            self.bring_in_line(serving, agent).await?;
+            self.make_live(serving, agent, version, Vec::new(), false).await?;
+        } else {
+            aliases.insert(alias.as_str().to_owned(), version.into());
+            let (name, unit, cap) = ("aliases", "aliases of an agent", ALIASES_MAX as u64);
+            if aliases.len() > ALIASES_MAX {
+                return Err(Error::Quota(Limit { name, unit, cap, used: cap, wanted: 1 }));
+            }
         }
-        let (name, of) = (agent.clone(), repository.clone());
-        let row = self.reading(move |view| view.agent(name.as_str())).await?;
-        if row.is_none_or(|row| row.repository != of.as_str()) {
-            return Ok(());
+        let (repository, reference, by) = (repository.clone(), Reference::Tag(alias.clone()), by.clone());
+        let put = self
+            .on_disk(move |inner| inner.put_manifest((&repository, &reference), record, &bytes, &by, |_| Ok(())))
+            .await?;
+        if !is_latest {
+            write_aliases(serving, agent, aliases).await?;
         }
-        let _turn = serving.turn(&agent).await?;
-        let unnamed = self.write_aliases(&agent, |aliases| drop(aliases.remove(alias.as_str()))).await;
+        Ok(put)
+    }
+
+    /// Takes a tag away, and with it the name, if it stood for a version of the agent that this repository is.
+    pub(super) async fn delete_tag(
+        &self,
+        repository: &Repository,
+        alias: &Tag,
+        by: &Arc<Principal>,
+    ) -> Result<(), Error> {
+        let (of, tag) = (repository.clone(), alias.clone());
+        let untag = self.on_disk(move |inner| {
+            inner.index.change(|changes| {
+                changes.is_free(&of, &Reference::Tag(tag.clone()))?;
+                changes.untag(&of, &tag)
+            })
+        });
+        let named = match (self.serving(), repository.agent()) {
+            (Ok(serving), Some(agent)) if aliases(serving, &agent).contains_key(alias.as_str()) => {
+                let (name, of) = (agent.clone(), repository.clone());
+                let row = self.reading(move |view| view.agent(name.as_str())).await?;
+                row.filter(|row| row.repository == of.as_str()).map(|_| (serving, agent))
+            }
+            _ => None,
+        };
+        let Some((serving, agent)) = named else { return untag.await };
+        let _turn = serving.turn(&agent, by).await?;
+        let unnamed = async {
+            untag.await?;
+            let mut aliases = aliases(serving, &agent);
+            aliases.remove(alias.as_str());
+            write_aliases(serving, &agent, aliases).await
+        };
+        let unnamed = unnamed.await;
         note(serving, by, ("unalias", &agent, alias.as_str()), &unnamed);
         unnamed
     }
+}
 
-    async fn write_aliases(
-        &self,
-        agent: &AgentName,
-        change: impl FnOnce(&mut Map<String, Value>),
-    ) -> Result<(), Error> {
-        let document = &self.serving()?.document;
-        let record = document.record(agent.as_str());
-        let mut aliases = record.and_then(|record| record.get("aliases").as_object().cloned()).unwrap_or_default();
-        change(&mut aliases);
-        let (name, unit, cap) = ("aliases", "aliases of an agent", ALIASES_MAX as u64);
-        if aliases.len() > ALIASES_MAX {
-            return Err(Error::Quota(Limit { name, unit, cap, used: cap, wanted: 1 }));
-        }
-        let fields = vec![("aliases", Value::Object(aliases))];
-        document.write(vec![(agent.as_str().into(), fields)]).await.map_err(|failed| unwritten(&failed))
-    }
+/// The aliases of an agent, as its entry has them.
+fn aliases(serving: &Serving, agent: &AgentName) -> Map<String, Value> {
+    let record = serving.document.record(agent.as_str());
+    record.and_then(|record| record.get("aliases").as_object().cloned()).unwrap_or_default()
+}
+
+async fn write_aliases(serving: &Serving, agent: &AgentName, aliases: Map<String, Value>) -> Result<(), Error> {
+    let fields = vec![("aliases", Value::Object(aliases))];
+    serving.document.write(vec![(agent.as_str().into(), fields)]).await.map_err(|failed| unwritten(&failed))
 }

@@ -53,8 +53,8 @@ pub enum Error {
     #[error("{0}")]
     NotServed(String),
     /// Too many changes of versions at once.
-    #[error(transparent)]
-    Crowded(Limit),
+    #[error("{0}: come back")]
+    Crowded(Full),
     /// What cannot be deleted.
     #[error("{0}")]
     Fixed(String),
@@ -113,13 +113,18 @@ impl Error {
     /// The limit that refused, if one did.
     pub fn limit(&self) -> Option<Limit> {
         match self {
-            Self::TooLarge(limit) | Self::Quota(limit) | Self::DiskQuota(limit) | Self::Crowded(limit) => Some(*limit),
-            Self::TooManyUploads(full) => {
+            Self::TooLarge(limit) | Self::Quota(limit) | Self::DiskQuota(limit) => Some(*limit),
+            Self::TooManyUploads(full) | Self::Crowded(full) => {
                 Some(Limit { name: full.limit, unit: full.unit, cap: full.cap, used: full.used, wanted: 1 })
             }
             Self::Unpaid(refusal) => {
                 let Refusal { wanted, used, limit, .. } = *refusal;
-                Some(Limit { name: "uploads", unit: "bytes", cap: limit, used, wanted })
+                let name = match &*refusal.account {
+                    "replies" => "replies",
+                    "memory" => "memory",
+                    _ => "uploads",
+                };
+                Some(Limit { name, unit: "bytes", cap: limit, used, wanted })
             }
             _ => None,
         }

@@ -2,10 +2,6 @@
 
 use std::sync::Arc;
 
-use semver::Version;
-use serde_json::Value;
-use tokio::sync::mpsc;
-
 use super::Publishing;
 use super::audit::Deed;
 use super::error::Error;
@@ -16,9 +12,13 @@ use super::name::{Repository, Tag};
 use super::serving::Serving;
 use super::versions::{Field, LATEST, no_versions};
 use crate::access::Principal;
-use crate::agent::Troubled;
 use crate::manifest::AgentName;
 use crate::registry::{Failed, Handle};
+use semver::Version;
+use serde_json::Value;
+
+/// Versions that are tried, one after the other, when one is to take the place of another.
+const CANDIDATES_MAX: usize = 4;
 
 impl Publishing {
     /// Serves a version under its agent's bare name: in the document, then in fact, then in the index. `words` go into the
@@ -34,10 +34,12 @@ impl Publishing {
         let (name, wanted) = (agent.clone(), version.to_owned());
         let row = self.reading(move |view| view.version(name.as_str(), &wanted)).await?;
         let row = row.ok_or_else(|| Error::ManifestUnknown(version.to_owned()))?;
-        serving.agents.prepare(agent.as_str(), version).await.map_err(Error::Later)?;
+        let prepared = serving.agents.prepare(agent.as_str(), version).await.map_err(Error::Later)?;
         let fields = entry(&serving.document, agent, version, &row, words);
         serving.document.write(vec![(agent.as_str().into(), fields)]).await.map_err(|failed| unwritten(&failed))?;
-        serving.agents.serve(agent.as_str(), version, is_new);
+        // Once it has gone, what was published goes as well.
+        self.has_entry(agent.as_str());
+        serving.agents.serve(&prepared, is_new);
         // It is served, as the document says. What the index lacks of that, the next start finds there.
         if let Err(error) = self.settle_version(agent, version, State::Published, true).await {
             tracing::error!(agent = agent.as_str(), version, %error, "the index does not say yet that it is served");
@@ -83,7 +85,7 @@ impl Publishing {
         let (agent, version, by) = (agent.clone(), version.clone(), by.clone());
         self.to_its_end(async move |publishing| {
             let serving = publishing.serving()?;
-            let _turn = serving.turn(&agent).await?;
+            let _turn = serving.turn(&agent, &by).await?;
             let done = publishing.yank(serving, &agent, &version, yanked).await;
             let what = if yanked { "yank" } else { "unyank" };
             note(serving, &by, (what, &agent, version.as_str()), &done);
@@ -93,13 +95,17 @@ impl Publishing {
     }
 
     async fn yank(&self, serving: &Serving, agent: &AgentName, version: &Tag, yanked: bool) -> Result<(), Error> {
+        self.bring_in_line(serving, agent).await?;
         let (row, known) = self.version(agent, version).await?;
         let (Some(row), Some(_)) = (row, known) else { return Err(Error::ManifestUnknown(version.to_string())) };
         let state = if yanked { State::Yanked } else { State::Published };
         let is_live = row.live.as_deref() == Some(version.as_str());
         if yanked && is_live {
-            let next = self.next_best(agent, version.as_str()).await?;
-            self.replace(serving, agent, next.as_deref()).await?;
+            let others = self.best_but(agent, version.as_str()).await?;
+            if self.serve_first(serving, agent, &others).await?.is_none() {
+                // Whoever takes a version away wants it gone, whatever else there is.
+                self.serve_nothing(serving, agent).await?;
+            }
         }
         self.settle_version(agent, version.as_str(), state, false).await?;
         if !yanked && row.live.is_none() {
@@ -117,7 +123,7 @@ impl Publishing {
         let (agent, by) = (agent.clone(), by.clone());
         self.to_its_end(async move |publishing| {
             let serving = publishing.serving()?;
-            let _turn = serving.turn(&agent).await?;
+            let _turn = serving.turn(&agent, &by).await?;
             let done = publishing.back(serving, &agent).await;
             note(serving, &by, ("rollback", &agent, done.as_deref().unwrap_or_default()), &done);
             done
@@ -126,98 +132,73 @@ impl Publishing {
     }
 
     async fn back(&self, serving: &Serving, agent: &AgentName) -> Result<String, Error> {
-        let to = self.before(agent).await?;
-        let to = to
-            .ok_or_else(|| Error::NotServed(format!("no earlier version of `{agent}` that could be served is left")))?;
-        self.make_live(serving, agent, &to, Vec::new(), false).await?;
-        Ok(to)
+        self.bring_in_line(serving, agent).await?;
+        let before = self.before(agent).await?;
+        let back = self.serve_first(serving, agent, &before).await?;
+        back.ok_or_else(|| Error::NotServed(format!("no earlier version of `{agent}` that could be served is left")))
     }
 
-    /// What was served last and still may be.
-    async fn before(&self, agent: &AgentName) -> Result<Option<String>, Error> {
+    /// Serves the first of these that can be served, and says which; none if none can be loaded.
+    ///
+    /// # Errors
+    ///
+    /// When the document does not take it.
+    pub(super) async fn serve_first(
+        &self,
+        serving: &Serving,
+        agent: &AgentName,
+        candidates: &[String],
+    ) -> Result<Option<String>, Error> {
+        for version in candidates.iter().take(CANDIDATES_MAX) {
+            if let Err(why) = serving.agents.prepare(agent.as_str(), version).await {
+                tracing::warn!(agent = agent.as_str(), why, "passed over");
+                continue;
+            }
+            self.make_live(serving, agent, version, Vec::new(), false).await?;
+            return Ok(Some(version.clone()));
+        }
+        Ok(None)
+    }
+
+    /// What was served and still may be, the last one first.
+    pub(super) async fn before(&self, agent: &AgentName) -> Result<Vec<String>, Error> {
         let name = agent.clone();
         self.reading(move |view| {
             let row = view.agent(name.as_str())?.ok_or_else(|| no_versions(&name))?;
-            for version in row.served.iter().rev() {
-                let known = view.version(name.as_str(), version)?;
-                if known.is_some_and(|known| known.state == State::Published) {
-                    return Ok(Some(version.clone()));
-                }
+            let mut before = Vec::new();
+            for version in row.served.into_iter().rev() {
+                let known = view.version(name.as_str(), &version)?;
+                before.extend(known.filter(|known| known.state == State::Published).map(|_| version));
             }
-            Ok(None)
+            Ok(before)
         })
         .await
     }
 
-    /// The newest version that may be served instead of this one; a release, if there is one.
-    async fn next_best(&self, agent: &AgentName, instead_of: &str) -> Result<Option<String>, Error> {
+    /// Versions that may be served instead of this one: the newest first, and releases before what leads up to one.
+    async fn best_but(&self, agent: &AgentName, instead_of: &str) -> Result<Vec<String>, Error> {
         let (name, instead_of) = (agent.clone(), instead_of.to_owned());
         self.reading(move |view| {
             let others = view.versions(name.as_str())?.into_iter();
             let others = others.filter(|(version, row)| *version != instead_of && row.state == State::Published);
-            let parsed = others.filter_map(|(version, _)| Version::parse(&version).ok());
-            Ok(parsed.max_by_key(|version| (version.pre.is_empty(), version.clone())).map(|best| best.to_string()))
+            let mut parsed: Vec<Version> = others.filter_map(|(version, _)| Version::parse(&version).ok()).collect();
+            parsed.sort_by(|one, other| (other.pre.is_empty(), other).cmp(&(one.pre.is_empty(), one)));
+            Ok(parsed.iter().map(Version::to_string).collect())
         })
         .await
     }
 
-    /// Serves this version under the bare name, or nothing.
-    async fn replace(&self, serving: &Serving, agent: &AgentName, next: Option<&str>) -> Result<(), Error> {
-        if let Some(next) = next {
-            return self.make_live(serving, agent, next, Vec::new(), false).await;
-        }
+    /// Serves nothing under the bare name.
+    async fn serve_nothing(&self, serving: &Serving, agent: &AgentName) -> Result<(), Error> {
         let none = vec![("version", Value::Null), ("digest", Value::Null), ("updated", super::now().into())];
         serving.document.write(vec![(agent.as_str().into(), none)]).await.map_err(|failed| unwritten(&failed))?;
         serving.agents.withdraw(agent.as_str());
-        let agent = agent.clone();
-        self.on_disk(move |inner| inner.index.change(|changes| set_live(changes, agent.as_str(), None))).await
-    }
-
-    /// Rolls new versions back that fail whoever calls them, for as long as anybody tells.
-    pub async fn look_after(&self, mut troubles: mpsc::Receiver<Troubled>) {
-        while let Some(Troubled { agent, version, limit }) = troubles.recv().await {
-            let (Ok(serving), Ok(name)) = (self.serving(), AgentName::parse(&agent)) else { continue };
-            let Ok(_turn) = serving.turn(&name).await else { continue };
-            let why = format!("its first calls ended at the limit `{limit}`, one after the other");
-            let back = self.give_up(serving, &name, &version, &why).await;
-            let outcome = match &back {
-                Ok(Some(to)) => format!("{to} is served again: {why}"),
-                Ok(None) => format!("nothing else could be served: {why}"),
-                Err(error) => error.to_string(),
-            };
-            tracing::warn!(agent = &*agent, version = &*version, outcome, "a new version fails");
-            serving.audit.note(Deed {
-                who: "host",
-                what: "rollback",
-                agent: &agent,
-                version: &version,
-                outcome: &outcome,
-            });
-        }
-    }
-
-    /// Serves what was before a version that fails, if it is still the one that is served.
-    async fn give_up(
-        &self,
-        serving: &Serving,
-        agent: &AgentName,
-        version: &str,
-        why: &str,
-    ) -> Result<Option<String>, Error> {
         let name = agent.clone();
-        let live = self.reading(move |view| Ok(view.agent(name.as_str())?.and_then(|row| row.live))).await?;
-        let Some(to) = self.before(agent).await?.filter(|_| live.as_deref() == Some(version)) else { return Ok(None) };
-        self.make_live(serving, agent, &to, Vec::new(), false).await?;
-        let (agent, version, why) = (agent.clone(), version.to_owned(), why.to_owned());
-        let mark = self.on_disk(move |inner| {
-            inner.index.change(|changes| {
-                let Some(mut row) = changes.version(agent.as_str(), &version)? else { return Ok(()) };
-                (row.state, row.why) = (State::Failed, Some(why));
-                changes.set_version(agent.as_str(), &version, &row)
-            })
-        });
-        mark.await?;
-        Ok(Some(to))
+        let told = self.on_disk(move |inner| inner.index.change(|changes| set_live(changes, name.as_str(), None)));
+        if let Err(error) = told.await {
+            tracing::error!(agent = agent.as_str(), %error, "the index does not say yet that nothing is served");
+        }
+        Ok(())
     }
 }
 
@@ -251,7 +232,14 @@ pub(super) fn set_live(changes: &Changes<'_>, agent: &str, live: Option<(&str, &
     let repository: Repository = row.repository.parse().expect("only names were written there");
     let latest: Tag = LATEST.parse().expect("a tag");
     match live {
-        Some((_, row)) => changes.tag(&repository, &latest, &stored(&row.manifest)),
+        Some((version, row)) => match changes.tag(&repository, &latest, &stored(&row.manifest)) {
+            Err(Error::Quota(limit) | Error::DiskQuota(limit)) => {
+                // It is served all the same.
+                tracing::warn!(agent, version, %limit, "the tag `latest` is not there");
+                Ok(())
+            }
+            tagged => tagged,
+        },
         // Somebody may have taken it away.
         None => match changes.untag(&repository, &latest) {
             Err(Error::ManifestUnknown(_)) => Ok(()),

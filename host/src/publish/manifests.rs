@@ -55,23 +55,23 @@ impl Publishing {
             let candidate = Candidate { repository, agent, tag, version, media_type, bytes, by, force };
             return self.to_its_end(async move |publishing| admission::admit(&publishing, candidate).await).await;
         }
-        let named = match reference {
-            Reference::Tag(tag) => {
-                let digest = Digest::of(Algorithm::Sha256, &bytes);
-                Some((tag, self.naming(repository, tag, &digest).await?))
-            }
+        let digest = Digest::of(Algorithm::Sha256, &bytes);
+        let alias = match reference {
+            Reference::Tag(tag) => match self.naming(repository, tag, &digest).await? {
+                Naming::Version(agent, _) => Some((agent, tag.clone())),
+                Naming::Plain => None,
+            },
             Reference::Digest(_) => None,
         };
         let record = manifest::read(media_type, &bytes)?;
-        let named = named.map(|(alias, naming)| (alias.clone(), naming));
         let (repository, reference, by) = (repository.clone(), reference.clone(), by.clone());
+        let Some((agent, alias)) = alias else {
+            let put =
+                move |inner: &Inner| inner.put_manifest((&repository, &reference), record, &bytes, &by, |_| Ok(()));
+            return self.on_disk(put).await;
+        };
         self.to_its_end(async move |publishing| {
-            if let Some((alias, Naming::Version(agent, version))) = &named {
-                publishing.name_version(agent, alias, version, &by).await?;
-            }
-            let put = publishing
-                .on_disk(move |inner| inner.put_manifest((&repository, &reference), record, &bytes, &by, |_| Ok(())));
-            put.await
+            publishing.put_alias((&repository, &agent, &alias), (record, bytes), &by).await
         })
         .await
     }
@@ -121,25 +121,21 @@ impl Publishing {
         reference: &Reference,
         by: &Arc<Principal>,
     ) -> Result<(), Error> {
-        let (repository, reference, by) = (repository.clone(), reference.clone(), by.clone());
-        self.to_its_end(async move |publishing| {
-            let (of, alias) = (repository.clone(), reference.clone());
-            let delete = publishing.on_disk(move |inner| {
-                inner.index.change(|changes| {
-                    changes.is_free(&repository, &reference)?;
-                    match &reference {
-                        Reference::Tag(tag) => changes.untag(&repository, tag),
-                        Reference::Digest(digest) => changes.remove_manifest(&repository, digest),
-                    }
-                })
-            });
-            delete.await?;
-            match alias {
-                Reference::Tag(alias) => publishing.unname(&of, &alias, &by).await,
-                Reference::Digest(_) => Ok(()),
+        let (repository, by) = (repository.clone(), by.clone());
+        match reference.clone() {
+            Reference::Tag(tag) => {
+                self.to_its_end(async move |publishing| publishing.delete_tag(&repository, &tag, &by).await).await
             }
-        })
-        .await
+            Reference::Digest(digest) => {
+                let delete = move |inner: &Inner| {
+                    inner.index.change(|changes| {
+                        changes.is_free(&repository, &Reference::Digest(digest.clone()))?;
+                        changes.remove_manifest(&repository, &digest)
+                    })
+                };
+                self.on_disk(delete).await
+            }
+        }
     }
 
     /// Tags of a repository behind `last`, at most so many, in the order of their bytes.

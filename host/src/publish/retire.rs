@@ -5,21 +5,21 @@
 //! lost, takes nothing with it.
 
 use std::collections::BTreeSet;
+use std::sync::{MutexGuard, PoisonError};
 
 use super::Publishing;
 use super::audit::Deed;
 use super::error::Error;
 use super::index::View;
 use super::index::versions::AgentRow;
-use super::name::Repository;
 use super::serving::Serving;
-use super::versions::remove;
+use super::versions::remove_all;
 use crate::manifest::AgentName;
 
 impl Publishing {
-    /// Brings what there is in line with the entries that there are. `seen` are the agents that had one since the host
-    /// started: nothing but the cleaning up takes one away.
-    pub(super) async fn remove_retired(&self, seen: &mut BTreeSet<String>) {
+    /// Brings what there is in line with the entries that there are. One that was seen since the host started is taken away by
+    /// nothing but the cleaning up.
+    pub(super) async fn remove_retired(&self) {
         let Ok(serving) = self.serving() else { return };
         let rows = match self.reading(View::agents).await {
             Ok(rows) => rows,
@@ -27,9 +27,12 @@ impl Publishing {
         };
         for (name, row) in rows {
             let record = serving.document.record(&name);
-            let was_seen = if record.is_some() { !seen.insert(name.clone()) } else { seen.remove(&name) };
+            let was_seen = match record {
+                Some(_) => self.has_entry(&name),
+                None => self.seen().remove(&name),
+            };
             let done = match (&record, row.retired || was_seen && record.is_none()) {
-                (None, true) => self.remove_agent(serving, &name, &row).await,
+                (None, true) => self.remove_agent(serving, &name).await,
                 (Some(record), _) if record.whole("retired").is_some() != row.retired => {
                     self.note_retired(name.clone(), !row.retired).await
                 }
@@ -39,6 +42,15 @@ impl Publishing {
                 tracing::warn!(agent = name, %error, "a retired agent cannot be removed");
             }
         }
+    }
+
+    /// Takes note of an agent's entry; false if it is a new one.
+    pub(super) fn has_entry(&self, agent: &str) -> bool {
+        !self.seen().insert(agent.to_owned())
+    }
+
+    fn seen(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.0.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn note_retired(&self, name: String, retired: bool) -> Result<(), Error> {
@@ -51,22 +63,18 @@ impl Publishing {
         .await
     }
 
-    async fn remove_agent(&self, serving: &Serving, name: &str, row: &AgentRow) -> Result<(), Error> {
+    async fn remove_agent(&self, serving: &Serving, name: &str) -> Result<(), Error> {
         let Ok(agent) = AgentName::parse(name) else { return Ok(()) };
-        let _turn = serving.turn(&agent).await?;
-        let repository: Repository = row.repository.parse().expect("only names were written there");
+        let _turn = serving.own_turn(&agent).await;
+        if serving.document.record(name).is_some() {
+            // Somebody has published it anew meanwhile.
+            return Ok(());
+        }
         let of = agent.clone();
-        let versions = self
-            .on_disk(move |inner| {
-                inner.index.change(|changes| {
-                    let versions = changes.versions(of.as_str())?;
-                    versions.iter().try_for_each(|(version, _)| remove(changes, &repository, of.as_str(), version))?;
-                    Ok(versions)
-                })
-            })
-            .await?;
+        let versions =
+            self.on_disk(move |inner| inner.index.change(|changes| remove_all(changes, of.as_str()))).await?;
         serving.agents.withdraw(name);
-        versions.iter().for_each(|(version, _)| serving.agents.remove(name, version));
+        versions.iter().for_each(|version| serving.agents.remove(name, version));
         let outcome = format!("{} versions", versions.len());
         serving.audit.note(Deed { who: "host", what: "remove", agent: name, version: "", outcome: &outcome });
         Ok(())

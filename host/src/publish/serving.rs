@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedMutexGuard, Semaphore, SemaphorePermit};
 
 use super::audit::Audit;
-use super::error::{Error, Limit};
+use super::error::Error;
+use super::name::Tag;
+use crate::access::{Place, Places, Principal};
 use crate::agent::Agents;
 use crate::manifest::{AgentName, Signatures};
 use crate::registry::Handle;
@@ -14,8 +16,10 @@ use crate::registry::Handle;
 /// Versions that are on trial at once: each holds its component, and one is compiled at a time anyway.
 const TRIALS_MAX: usize = 4;
 
-/// Changes of versions that wait for their turn or are on trial.
-const WAITING_MAX: usize = 32;
+/// Versions that are published at once, and other changes of what is served: on trial, or waiting for their turn. Of each a
+/// principal has its share; none waits for the other's trials.
+const PUBLISHING_MAX: u32 = 32;
+const CHANGING_MAX: u32 = 32;
 
 /// What [`Publishing`](super::Publishing) serves versions by.
 #[derive(Clone)]
@@ -29,18 +33,20 @@ pub struct Serving {
 }
 
 struct Turns {
-    /// By agent; one that nobody holds is not kept.
-    of: Mutex<HashMap<AgentName, Arc<tokio::sync::Mutex<()>>>>,
-    waiting: Semaphore,
+    /// By what is changed; one that nobody holds is not kept.
+    of: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    publishing: Places,
+    changing: Places,
     trials: Semaphore,
 }
 
-/// Leave to change the versions of one agent, until it is dropped.
+/// Leave to change the versions of one agent, or to publish one of them, until it is dropped.
 pub struct Turn<'a> {
     turns: &'a Turns,
-    agent: AgentName,
+    of: String,
     guard: Option<OwnedMutexGuard<()>>,
-    _waiting: SemaphorePermit<'a>,
+    /// None of the host's own, which are few.
+    _place: Option<Place>,
 }
 
 impl Serving {
@@ -48,13 +54,29 @@ impl Serving {
         Self { agents, document, signatures, audit: Arc::new(audit), turns: Arc::new(Turns::new()) }
     }
 
-    /// Waits until nobody else changes the versions of this agent.
+    /// Waits until nobody else changes the versions of this agent, for a change that takes no trial.
     ///
     /// # Errors
     ///
     /// When as many wait as may.
-    pub async fn turn(&self, agent: &AgentName) -> Result<Turn<'_>, Error> {
-        self.turns.take(agent).await
+    pub async fn turn(&self, agent: &AgentName, by: &Arc<Principal>) -> Result<Turn<'_>, Error> {
+        let place = self.turns.changing.take(by).map_err(Error::Crowded)?;
+        Ok(self.turns.take(agent.to_string(), Some(place)).await)
+    }
+
+    /// As [`turn`](Self::turn), for the host, and for who has a turn to publish.
+    pub async fn own_turn(&self, agent: &AgentName) -> Turn<'_> {
+        self.turns.take(agent.to_string(), None).await
+    }
+
+    /// Waits until nobody else publishes this very version: its trial is before the turn, and may take minutes.
+    ///
+    /// # Errors
+    ///
+    /// When as many are published as may.
+    pub async fn turn_to_publish(&self, agent: &AgentName, tag: &Tag, by: &Arc<Principal>) -> Result<Turn<'_>, Error> {
+        let place = self.turns.publishing.take(by).map_err(Error::Crowded)?;
+        Ok(self.turns.take(format!("{agent}@{tag}"), Some(place)).await)
     }
 
     /// Waits until few enough are on trial.
@@ -65,19 +87,24 @@ impl Serving {
 
 impl Turns {
     fn new() -> Self {
-        Self { of: Mutex::default(), waiting: Semaphore::new(WAITING_MAX), trials: Semaphore::new(TRIALS_MAX) }
+        let changing = "changes of versions at once";
+        Self {
+            of: Mutex::default(),
+            publishing: Places::new("publishing", "versions that are published at once", PUBLISHING_MAX),
+            changing: Places::new("changing", changing, CHANGING_MAX),
+            trials: Semaphore::new(TRIALS_MAX),
+        }
     }
 
-    async fn take(&self, agent: &AgentName) -> Result<Turn<'_>, Error> {
-        let (name, unit, cap) = ("publishing", "changes of versions at once", WAITING_MAX as u64);
-        let waiting = self.waiting.try_acquire();
-        let waiting = waiting.map_err(|_| Error::Crowded(Limit { name, unit, cap, used: cap, wanted: 1 }))?;
-        let own = self.lock().entry(agent.clone()).or_default().clone();
-        let guard = own.lock_owned().await;
-        Ok(Turn { turns: self, agent: agent.clone(), guard: Some(guard), _waiting: waiting })
+    async fn take(&self, of: String, place: Option<Place>) -> Turn<'_> {
+        let own = self.lock().entry(of.clone()).or_default().clone();
+        // Dropped before it is had, it leaves no entry behind.
+        let mut turn = Turn { turns: self, of, guard: None, _place: place };
+        turn.guard = Some(own.lock_owned().await);
+        turn
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<AgentName, Arc<tokio::sync::Mutex<()>>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<tokio::sync::Mutex<()>>>> {
         self.of.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -87,8 +114,8 @@ impl Drop for Turn<'_> {
         let mut of = self.turns.lock();
         self.guard = None;
         // Whoever waits for it has a handle of its own.
-        if of.get(&self.agent).is_some_and(|own| Arc::strong_count(own) == 1) {
-            of.remove(&self.agent);
+        if of.get(&self.of).is_some_and(|own| Arc::strong_count(own) == 1) {
+            of.remove(&self.of);
         }
     }
 }

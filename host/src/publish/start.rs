@@ -1,22 +1,38 @@
 //! What a start finds of versions: finishes or undoes what a crash has left half done, and tells what there is to be served.
 
-use semver::Version;
-
 use super::error::Error;
 use super::index::versions::{AgentRow, State, VersionRow};
 use super::index::{Changes, View};
 use super::live::set_live;
 use super::name::Repository;
+use super::serving::Serving;
 use super::signature::{ARTIFACT_TYPE, SIGNATURE_BYTES_MAX, SIGNATURES_MAX, Statement};
-use super::versions::{remove, whole};
-use super::{Inner, Publishing, digest::Digest, known};
+use super::versions::{remove, remove_all, whole};
+use super::{Inner, Publishing, digest::Digest};
 use crate::agent::{Published, Version as Known};
 use crate::manifest::{AgentName, SignatureMode, Signatures};
 use crate::registry::Handle;
 
-/// Bytes of a list of signatures that are looked at, and of a signature's manifest.
-const REFERRERS_BYTES_MAX: usize = 64 << 10;
+/// Bytes of a signature's manifest.
 const MANIFEST_BYTES_MAX: u64 = 64 << 10;
+
+/// What an agent's entry in the document says is served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Said {
+    /// It has no entry.
+    NoEntry,
+    Nothing,
+    Version(String),
+}
+
+impl Said {
+    pub fn of(document: &Handle, agent: &str) -> Self {
+        match document.record(agent) {
+            None => Self::NoEntry,
+            Some(record) => record.text("version").map_or(Self::Nothing, |version| Self::Version(version.to_owned())),
+        }
+    }
+}
 
 impl Publishing {
     /// Every agent that was published to this host, in the order of their names, as its entry in the document has it served.
@@ -26,34 +42,75 @@ impl Publishing {
     /// When the disk fails.
     pub fn offered(&self, document: &Handle, policy: &Signatures) -> anyhow::Result<Vec<Published>> {
         let rows = self.0.index.read(View::agents)?;
-        let mut found = Vec::new();
-        for (name, row) in rows {
-            let agent = AgentName::parse(&name)?;
-            let said = document.record(&name).and_then(|record| record.text("version").map(str::to_owned));
-            self.0.index.change(|changes| settle(changes, &name, &row, said.as_deref()))?;
-            let Some(row) = self.0.index.read(|view| view.agent(&name))? else { continue };
-            let versions = self.0.index.read(|view| view.versions(&name))?;
-            let versions: Vec<_> = versions
-                .into_iter()
-                .filter(|(version, known)| self.0.is_vouched(&row, version, known, policy))
-                .collect();
-            let is_there = |wanted: &String| versions.iter().any(|(version, _)| version == wanted);
-            let live = row.live.clone().filter(is_there).map(|version| version.as_str().into());
-            let known = |(version, known): (String, VersionRow)| {
-                let component: Digest = known.component.parse().expect("only digests were written there");
-                Known {
-                    version: version.as_str().into(),
-                    component: self.0.data.join(self.0.blobs.path(&component)),
-                    digest: component.hex().to_owned(),
-                }
-            };
-            found.push(Published { name: agent, versions: versions.into_iter().map(known).collect(), live });
-        }
-        Ok(found)
+        let offer = |(name, row): (String, AgentRow)| {
+            let offered = self.0.offer(&name, row.retired, &Said::of(document, &name), policy);
+            // The others are served all the same.
+            offered.unwrap_or_else(|error| {
+                tracing::error!(agent = name, %error, "not served: what was published of it cannot be read");
+                None
+            })
+        };
+        Ok(rows.into_iter().filter_map(offer).collect())
+    }
+
+    /// Brings an agent's rows in line with its entry. Whoever changes its versions begins with this: an earlier change may have
+    /// come no further than the document.
+    pub(super) async fn bring_in_line(&self, serving: &Serving, agent: &AgentName) -> Result<(), Error> {
+        let (name, said) = (agent.clone(), Said::of(&serving.document, agent.as_str()));
+        let gone = self.on_disk(move |inner| inner.settle(name.as_str(), &said)).await?;
+        gone.iter().for_each(|version| serving.agents.remove(agent.as_str(), version));
+        Ok(())
     }
 }
 
 impl Inner {
+    /// One agent that was published; none if nothing is left of it.
+    fn offer(&self, name: &str, retired: bool, said: &Said, policy: &Signatures) -> Result<Option<Published>, Error> {
+        let agent = AgentName::parse(name).map_err(Error::disk)?;
+        if retired && *said == Said::NoEntry {
+            // Its entry was cleaned up, and the host stopped before its versions were.
+            let gone = self.index.change(|changes| remove_all(changes, name))?;
+            tracing::info!(agent = name, versions = gone.len(), "a retired agent is removed");
+            return Ok(None);
+        }
+        self.settle(name, said)?;
+        let Some((row, versions)) = self.index.read(|view| {
+            let row = view.agent(name)?;
+            row.map(|row| Ok((row, view.versions(name)?))).transpose()
+        })?
+        else {
+            return Ok(None);
+        };
+        let vouched = |(version, known): &(String, VersionRow)| self.is_vouched(&row, version, known, policy);
+        let versions: Vec<_> = versions.into_iter().filter(vouched).collect();
+        let is_there = |wanted: &String| versions.iter().any(|(version, _)| version == wanted);
+        let live = row.live.clone().filter(is_there).map(|version| version.as_str().into());
+        let known = |(version, known): (String, VersionRow)| {
+            let component: Digest = known.component.parse().expect("only digests were written there");
+            Known {
+                version: version.as_str().into(),
+                component: self.data.join(self.blobs.path(&component)),
+                digest: component.hex().to_owned(),
+            }
+        };
+        Ok(Some(Published { name: agent, versions: versions.into_iter().map(known).collect(), live }))
+    }
+
+    /// Brings an agent's rows in line with its entry, if they are not; the versions that are removed.
+    fn settle(&self, name: &str, said: &Said) -> Result<Vec<String>, Error> {
+        let is_settled = self.index.read(|view| {
+            let Some(row) = view.agent(name)? else { return Ok(true) };
+            let pending = view.versions(name)?.iter().any(|(_, known)| known.state == State::Pending);
+            let as_said = match said {
+                Said::NoEntry => true,
+                Said::Nothing => row.live.is_none(),
+                Said::Version(version) => row.live.as_ref() == Some(version) || view.version(name, version)?.is_none(),
+            };
+            Ok(!pending && as_said)
+        })?;
+        if is_settled { Ok(Vec::new()) } else { self.index.change(|changes| settle(changes, name, said)) }
+    }
+
     /// Whether a version may be served as far as signatures go. Looked at again at each start: a key may have been taken
     /// away since.
     fn is_vouched(&self, agent: &AgentRow, version: &str, row: &VersionRow, policy: &Signatures) -> bool {
@@ -82,16 +139,11 @@ impl Inner {
 
     /// The texts of the signatures on a manifest.
     pub(super) fn signatures(&self, repository: &Repository, manifest: &Digest) -> Result<Vec<String>, Error> {
-        let found = self.index.read(|view| {
-            if known(view, repository).is_err() {
-                return Ok(Vec::new());
-            }
-            let of = (repository, manifest);
-            Ok(view.referrers(of, Some(ARTIFACT_TYPE), None, REFERRERS_BYTES_MAX)?.manifests)
-        })?;
+        let of = (repository, manifest);
+        let found = self.index.read(|view| view.referrers_of_type(of, ARTIFACT_TYPE, SIGNATURES_MAX))?;
         let mut texts = Vec::new();
-        for referrer in found.iter().take(SIGNATURES_MAX) {
-            if let Some(text) = self.signature(repository, &referrer.digest)? {
+        for referrer in &found {
+            if let Some(text) = self.signature(repository, referrer)? {
                 texts.push(text);
             }
         }
@@ -99,9 +151,8 @@ impl Inner {
     }
 
     /// The text of a signature, from its manifest's one layer.
-    fn signature(&self, repository: &Repository, manifest: &str) -> Result<Option<String>, Error> {
-        let Ok(digest) = manifest.parse::<Digest>() else { return Ok(None) };
-        let manifest = whole(self.blob(repository, &digest)?.file, MANIFEST_BYTES_MAX)?;
+    fn signature(&self, repository: &Repository, manifest: &Digest) -> Result<Option<String>, Error> {
+        let manifest = whole(self.blob(repository, manifest)?.file, MANIFEST_BYTES_MAX)?;
         let layer = serde_json::from_slice::<serde_json::Value>(&manifest).ok();
         let layer = layer.as_ref().and_then(|manifest| manifest["layers"][0]["digest"].as_str()?.parse().ok());
         let Some(layer) = layer else { return Ok(None) };
@@ -111,28 +162,43 @@ impl Inner {
 }
 
 /// Brings an agent's rows in line with its entry, which decides: a version on its way that the entry names has arrived, any
-/// other never was.
-fn settle(changes: &Changes<'_>, name: &str, row: &AgentRow, said: Option<&str>) -> Result<(), Error> {
+/// other never was. Answers with those.
+fn settle(changes: &Changes<'_>, name: &str, said: &Said) -> Result<Vec<String>, Error> {
+    let Some(row) = changes.agent(name)? else { return Ok(Vec::new()) };
     let repository: Repository = row.repository.parse().expect("only names were written there");
+    let (mut removed, mut named) = (Vec::new(), None);
     for (version, mut known) in changes.versions(name)? {
-        if known.state != State::Pending {
-            continue;
+        let is_said = matches!(said, Said::Version(said) if *said == version);
+        match known.state {
+            State::Pending if is_said => {
+                known.state = State::Published;
+                changes.set_version(name, &version, &known)?;
+            }
+            State::Pending => {
+                tracing::warn!(
+                    agent = name,
+                    version,
+                    "its publishing was cut off: it is removed, and can be published again"
+                );
+                remove(changes, &repository, name, &version)?;
+                removed.push(version);
+                continue;
+            }
+            State::Published | State::Yanked | State::Failed => {}
         }
-        if said == Some(version.as_str()) {
-            known.state = State::Published;
-            changes.set_version(name, &version, &known)?;
-        } else {
-            tracing::warn!(
-                agent = name,
-                version,
-                "its publishing was cut off: it is removed, and can be published again"
-            );
-            remove(changes, &repository, name, &version)?;
+        if is_said {
+            named = Some((version, known));
         }
     }
-    let said = said.filter(|said| Version::parse(said).is_ok() && row.live.as_deref() != Some(*said));
-    match said.map(|said| Ok::<_, Error>((said, changes.version(name, said)?))).transpose()? {
-        Some((said, Some(known))) => set_live(changes, name, Some((said, &known))),
-        _ => Ok(()),
+    match (said, named) {
+        (Said::Version(_), Some((version, known))) if row.live.as_ref() != Some(&version) => {
+            set_live(changes, name, Some((&version, &known)))?;
+        }
+        (Said::Nothing, _) if row.live.is_some() => set_live(changes, name, None)?,
+        (Said::Version(version), None) => {
+            tracing::error!(agent = name, version, "the registry's document has a version served that is not here");
+        }
+        _ => {}
     }
+    Ok(removed)
 }

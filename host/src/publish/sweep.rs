@@ -3,7 +3,6 @@
 //! A blob that no manifest of its repository names leaves the repository after `grace`; a blob that is in no repository leaves
 //! the disk after the same time once more.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::digest::Digest;
@@ -23,7 +22,6 @@ impl Publishing {
     pub async fn tend(&self) {
         self.sweep_with(|inner| inner.remove_strays()).await;
         let kept = self.0.limits.grace.min(self.0.limits.idle);
-        let mut seen = BTreeSet::new();
         let mut ticks = tokio::time::interval((kept / 10).clamp(LOOK_MIN, LOOK_MAX));
         loop {
             ticks.tick().await;
@@ -32,7 +30,7 @@ impl Publishing {
                 tracing::info!(uploads = idle.len(), "uploads that nobody continues are removed");
                 self.let_go(idle);
             }
-            self.remove_retired(&mut seen).await;
+            self.remove_retired().await;
             self.sweep_with(|inner| inner.sweep(now())).await;
         }
     }

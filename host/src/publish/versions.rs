@@ -24,11 +24,14 @@ use super::name::{Reference, Repository, Tag};
 use super::serving::Serving;
 use super::wasm::{CONFIG_BYTES_MAX, Layout};
 use crate::access::Principal;
-use crate::agent::Shape;
+use crate::agent::{Charged, Shape};
 use crate::manifest::AgentName;
 
 /// The tag that names what is served under the bare name.
 pub const LATEST: &str = "latest";
+
+/// Bytes of one version in a list.
+const TOLD_BYTES: u64 = 1 << 10;
 
 /// A field of an agent's entry.
 pub(super) type Field = (&'static str, Value);
@@ -70,12 +73,18 @@ impl Publishing {
         self.reading(move |view| view.shapes(agent.as_str(), &version)).await
     }
 
+    /// Bytes that a list of versions may take, and its answer as well.
+    pub fn list_bytes_max(&self) -> u64 {
+        u64::from(self.0.limits.versions) * TOLD_BYTES
+    }
+
     /// All versions of an agent, the newest first, and the repository they are in.
     ///
     /// # Errors
     ///
-    /// When there are none.
-    pub async fn versions(&self, agent: &AgentName) -> Result<(String, Vec<Told>), Error> {
+    /// When there are none, or nobody lends what the list takes.
+    pub async fn versions(&self, agent: &AgentName) -> Result<Charged<(String, Vec<Told>)>, Error> {
+        let charge = self.0.replies.charge(self.list_bytes_max())?;
         let aliases = self.serving()?.document.record(agent.as_str()).map(|record| record.get("aliases").clone());
         let name = agent.clone();
         let (row, mut versions) =
@@ -101,7 +110,7 @@ impl Publishing {
             }
         };
         let told = versions.into_iter().map(told).collect();
-        Ok((row.repository, told))
+        Ok(Charged { value: (row.repository, told), charge })
     }
 
     /// The file of a component whose layout is this, once everything about it holds that can be told without running it.
@@ -181,6 +190,14 @@ pub(super) fn remove(changes: &Changes<'_>, repository: &Repository, agent: &str
     let Some(row) = changes.version(agent, version)? else { return Ok(()) };
     changes.remove_version(repository, agent, version)?;
     changes.remove_manifest(repository, &stored(&row.manifest))
+}
+
+/// Takes an agent out of the index, with all its versions; which those were.
+pub(super) fn remove_all(changes: &Changes<'_>, agent: &str) -> Result<Vec<String>, Error> {
+    let Some(row) = changes.agent(agent)? else { return Ok(Vec::new()) };
+    let repository: Repository = row.repository.parse().expect("only names were written there");
+    let versions = changes.versions(agent)?.into_iter().map(|(version, _)| version);
+    versions.map(|version| remove(changes, &repository, agent, &version).map(|()| version)).collect()
 }
 
 pub(super) fn no_versions(agent: &AgentName) -> Error {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use stockade_ledger::{Charge, Refusal};
 
 use super::super::cache::{Code, Digest};
 use super::super::release::Release;
@@ -79,23 +80,32 @@ impl Shelf {
         Ok(())
     }
 
+    /// Pays for what is kept beside the code of an agent that is served.
+    pub fn lend(&self, bytes: u64) -> Result<Charge, Refusal> {
+        self.code.charge(bytes)
+    }
+
     /// Whether a release is loaded, as this very component.
     fn has(&self, release: &Release, digest: &Digest) -> bool {
         self.lock().by_key.get(&release.key).is_some_and(|slot| slot.loaded.digest == *digest)
     }
 
-    /// Forgets a release that is gone: its code in memory and on disk. Calls that run keep what they have.
-    pub fn discard(&self, release: &Release) {
+    /// Forgets a release that is gone: its code in memory, and on disk unless others run it. Calls that run keep what they
+    /// have.
+    pub fn discard(&self, release: &Release, of_others: bool) {
         // Dropped outside the lock: unmapping takes its time.
-        let gone = {
+        let (gone, unused) = {
             let mut slots = self.lock();
-            if let Some(digest) = &release.digest {
+            let gone = slots.by_key.remove(&release.key);
+            let is_of = |digest: &&Digest| slots.by_key.values().any(|slot| slot.loaded.digest == **digest);
+            let unused = release.digest.as_ref().filter(|digest| !of_others && !is_of(digest));
+            if let Some(digest) = unused {
                 slots.improving.remove(&digest.0);
             }
-            slots.by_key.remove(&release.key)
+            (gone, unused)
         };
         drop(gone);
-        let removed = release.digest.as_ref().map_or(Ok(()), |digest| self.cache.remove(digest));
+        let removed = unused.map_or(Ok(()), |digest| self.cache.remove(digest));
         if let Err(error) = removed {
             tracing::warn!(agent = &*release.key, error = format!("{error:#}"), "compiled code stays on disk");
         }

@@ -239,14 +239,15 @@ impl<'a> Changes<'a> {
         Ok(())
     }
 
-    /// Counts what a row takes, in its namespace and on disk.
+    /// Counts what a row takes, in its namespace and on disk; both or neither.
     pub(super) fn take(&self, repository: &Repository, cost: Cost) -> Result<(), Error> {
         let mut namespaces = self.writing.open_table(NAMESPACES)?;
         let used = namespaces.get(repository.namespace())?.map_or(0, |row| row.value());
         let cap = self.limits.namespace_disk;
         within("uploads.namespace_disk", "bytes", cap, used, cost.namespace).map_err(Error::Quota)?;
+        self.take_disk(cost.disk)?;
         namespaces.insert(repository.namespace(), used + cost.namespace)?;
-        self.take_disk(cost.disk)
+        Ok(())
     }
 
     /// Gives back what [`take`](Self::take) counted.

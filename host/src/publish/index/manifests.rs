@@ -93,16 +93,17 @@ impl Changes<'_> {
         }
     }
 
-    /// Makes a tag name a manifest of the repository, whatever it named before.
+    /// Makes a tag name a manifest of the repository, whatever it named before. A limit that is met has changed nothing.
     pub fn tag(&self, repository: &Repository, tag: &Tag, digest: &Digest) -> Result<(), Error> {
         let key = (repository.as_str(), tag.as_str());
-        let is_new = self.writing.open_table(TAGS)?.insert(key, digest.as_str())?.is_none();
+        let is_new = self.writing.open_table(TAGS)?.get(key)?.is_none();
         if is_new {
             let (used, cap) = (self.counts(repository)?.tags, u64::from(self.limits.tags));
             within("uploads.tags", "tags of a repository", cap, used, 1).map_err(Error::Quota)?;
             self.take(repository, Cost::row(0))?;
             self.recount(repository, |counts| counts.tags += 1)?;
         }
+        self.writing.open_table(TAGS)?.insert(key, digest.as_str())?;
         Ok(())
     }
 

@@ -119,6 +119,31 @@ impl View {
         Ok(found)
     }
 
+    /// Digests of manifests that refer to `subject` and are of one type, at most so many. All that refer to it are looked at: whoever
+    /// pushes others hides none.
+    pub fn referrers_of_type(
+        &self,
+        (repository, subject): (&Repository, &Digest),
+        artifact_type: &str,
+        max: usize,
+    ) -> Result<Vec<Digest>, Error> {
+        let table = self.0.open_table(REFERRERS)?;
+        let mut found = Vec::new();
+        for row in table.range((repository.as_str(), subject.as_str(), "")..)? {
+            let (key, _) = row?;
+            let (of, about, digest) = key.value();
+            if (of, about) != (repository.as_str(), subject.as_str()) || found.len() == max {
+                break;
+            }
+            let digest = stored(digest);
+            let record = self.manifest(repository, &digest)?;
+            if record.is_some_and(|record| record.artifact_type.as_deref() == Some(artifact_type)) {
+                found.push(digest);
+            }
+        }
+        Ok(found)
+    }
+
     /// Manifests behind `last` that refer to `subject`, and are of one type if one is asked for; about so many bytes of them.
     pub fn referrers(
         &self,

@@ -1,33 +1,46 @@
 //! Whose turn it is to change versions.
 
 use super::*;
+use crate::access::Access;
+use crate::manifest::Manifest;
 
-fn name(text: &str) -> AgentName {
-    AgentName::parse(text).unwrap()
+fn anyone() -> Arc<Principal> {
+    let folder = tempfile::tempdir().unwrap();
+    Access::new(&Manifest::parse("agents: {}", folder.path()).unwrap(), None).anonymous()
 }
 
 #[tokio::test]
 async fn one_at_a_time_of_each_agent_and_so_many_in_all() {
-    let turns = Turns::new();
-    let (first, other) = (turns.take(&name("demo")).await.unwrap(), turns.take(&name("other")).await.unwrap());
-    let demo = name("demo");
-    let next = turns.take(&demo);
+    let (turns, by) = (Turns::new(), anyone());
+    let (first, other) = (turns.take("demo".into(), None).await, turns.take("other".into(), None).await);
+    let next = turns.take("demo".into(), None);
     tokio::pin!(next);
     assert!(futures_poll(next.as_mut()).await.is_none(), "somebody changes it");
     drop(first);
-    let second = next.await.unwrap();
+    let second = next.await;
     drop((second, other));
     assert!(turns.lock().is_empty(), "nobody holds any");
 
-    let names: Vec<AgentName> = (0..WAITING_MAX).map(|number| name(&format!("a{number}"))).collect();
-    let mut held = Vec::new();
-    for name in &names {
-        held.push(turns.take(name).await.unwrap());
-    }
-    let Err(Error::Crowded(limit)) = turns.take(&name("late")).await else { panic!("one more than may") };
-    assert_eq!((limit.cap, limit.wanted), (WAITING_MAX as u64, 1));
+    let mut held: Vec<Place> = (0..CHANGING_MAX).map(|_| turns.changing.take(&by).unwrap()).collect();
+    let full = turns.changing.take(&by).unwrap_err();
+    assert_eq!((full.limit, full.cap, full.used), ("changing", u64::from(CHANGING_MAX), u64::from(CHANGING_MAX)));
+    // Publishing takes none of those.
+    drop(turns.publishing.take(&by).unwrap());
     held.pop();
-    turns.take(&name("late")).await.unwrap();
+    drop(turns.changing.take(&by).unwrap());
+}
+
+#[tokio::test]
+async fn who_stops_waiting_leaves_nothing() {
+    let turns = Turns::new();
+    let held = turns.take("demo".into(), None).await;
+    {
+        let next = turns.take("demo".into(), None);
+        tokio::pin!(next);
+        assert!(futures_poll(next.as_mut()).await.is_none(), "somebody changes it");
+    }
+    drop(held);
+    assert!(turns.lock().is_empty(), "nobody holds any");
 }
 
 /// What a future has to say now, if anything.
