@@ -139,7 +139,10 @@ impl Load {
                 let (count, clients) = (options.number("count", 100_000)?, options.number("clients", 50)?);
                 Self::Uploads(Uploads { count, clients })
             }
-            "languages" => Self::Languages(Languages { rounds: options.number("rounds", 9)? }),
+            "languages" => {
+                let (rounds, memory) = (options.number("rounds", 9)?, options.text("memory", "2G"));
+                Self::Languages(Languages { rounds, memory })
+            }
             "sockets" => Self::Sockets(Sockets { count: options.number("count", 1_000)? as usize }),
             "many" => Self::Many(Many { agents: options.number("agents", 10_000)? as usize }),
             "waves" => {

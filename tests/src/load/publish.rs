@@ -95,16 +95,18 @@ impl Publish {
 }
 
 /// How soon what is pushed can be called, by language.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Languages {
     /// Versions of the Rust agent, of which the middle one is told.
     pub rounds: u64,
+    /// The host's, as a manifest says it.
+    pub memory: String,
 }
 
 impl Languages {
     pub async fn run(self) -> Result<Figures> {
-        let manifest = "memory: 2G\ndefaults: { memory: 128M }\nagents: {}\n";
-        let host = Host::start(tempfile::tempdir()?, manifest).await?;
+        let manifest = format!("memory: {}\ndefaults: {{ memory: 128M }}\nagents: {{}}\n", self.memory);
+        let host = Host::start(tempfile::tempdir()?, &manifest).await?;
         let publisher = publisher(&host)?;
         let (mut figures, hello) = (Figures::default(), fs::read(component("hello")?)?);
         let mut took = Vec::new();
