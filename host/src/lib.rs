@@ -179,7 +179,7 @@ impl Host {
         let document = registry::Handle::open(manifest, &manifest.data, paying)?;
         let paying = publish::Paying { uploads: accounts.uploads.clone(), replies: accounts.replies.clone() };
         let publishing = Publishing::open(&manifest.data, manifest.uploads, paying)?;
-        let offered = publishing.offered(&document, &manifest.signatures)?;
+        let offered = publishing.offered(&document, manifest)?;
         let (troubles, failing) = mpsc::channel(TROUBLES_MAX);
         let guests_ceiling = memory::share(manifest.memory, memory::percent::GUESTS);
         let access = Access::new(manifest, Some(access::operator::open(&manifest.data)?));

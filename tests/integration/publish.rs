@@ -119,6 +119,28 @@ async fn versions_aliases_yanks_and_rollbacks() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn more_versions_can_be_called_than_the_host_keeps_made() {
+    let host = TestHost::start("agents: {}");
+    let publisher = publisher(&host);
+    let numbers: Vec<String> = (0..12).map(|number| format!("1.0.{number}")).collect();
+    for number in &numbers {
+        assert_eq!(publisher.publish("demo", number, &stamped(&hello(), number)).await.status, 201);
+    }
+    for number in numbers.iter().chain(&numbers) {
+        assert_eq!(version(&host, &format!("demo@{number}")).await, *number);
+        assert_eq!(greeting(&host, &format!("demo@{number}")).await.unwrap(), "Hello, Ann!", "{number}");
+    }
+    // Going back finds its version, whichever others were asked for meanwhile.
+    for served in ["1.0.10", "1.0.11"] {
+        assert_eq!(publisher.roll_back("demo").await.status, 200);
+        for number in &numbers {
+            assert_eq!(version(&host, &format!("demo@{number}")).await, *number);
+        }
+        assert_eq!(version(&host, "demo").await, served);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_fails_whoever_calls_it_is_rolled_back() {
     let host = TestHost::start("agents: {}");
     let publisher = publisher(&host);
@@ -243,6 +265,9 @@ async fn code_stays_for_as_long_as_somebody_runs_it() {
     for agent in ["demo", "other"] {
         assert_eq!(publisher.publish(agent, "1.0.0", &hello()).await.status, 201);
     }
+    // The same manifest as two versions: they go together, and none takes the other with it before.
+    assert_eq!(publisher.publish("demo", "1.0.1", &hello()).await.status, 201);
+    assert_eq!(version(&host, "demo@1.0.0").await, "1.0.0");
     // By the digest that the name begins with: a better file takes the place of the first one meanwhile.
     let compiled = || -> BTreeSet<String> {
         let files = std::fs::read_dir(host.data().join("compiled")).unwrap();
@@ -257,6 +282,51 @@ async fn code_stays_for_as_long_as_somebody_runs_it() {
     assert_eq!(greeting(&host, "other").await.unwrap(), "Hello, Ann!");
     retire(&host, &publisher, "other").await;
     assert_eq!(compiled().len(), 0, "nobody runs it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_manifest_pins_is_no_publishers() {
+    let host = TestHost::start("agents: {}");
+    for number in ["1.0.0", "1.1.0"] {
+        assert_eq!(publisher(&host).publish("demo", number, &stamped(&hello(), number)).await.status, 201);
+    }
+    let host = host.again_on("agents: { demo: { component: '{agents}/everything.wasm' } }");
+    host.settle();
+    let publisher = publisher(&host);
+    let older = publisher.manifest("demo", &stamped(&hello(), "1.0.0")).await;
+    for said in [
+        publisher.roll_back("demo").await,
+        publisher.yank("demo", "1.1.0", true).await,
+        publisher.put("demo", "latest", &older).await,
+        publisher.publish("demo", "2.0.0", &hello()).await,
+    ] {
+        assert!(said.refusal().contains("the manifest says which component `demo` is"), "{said:?}");
+    }
+    let answer = host.agent("demo").call("echo", json!({ "text": "still here" })).await;
+    assert!(answer.text().contains("still here"), "{}", answer.body);
+    // What was published is served again once the manifest says nothing of it.
+    let host = host.again_on("agents: {}");
+    host.settle();
+    assert_eq!(version(&host, "demo").await, "1.1.0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_that_come_at_once_have_one_entry() {
+    let host = TestHost::start("agents: {}");
+    let publisher = publisher(&host);
+    let [one, other] = ["1.0.0", "1.0.1"].map(|number| (number, stamped(&hello(), number)));
+    let (said, too) =
+        tokio::join!(publisher.publish("demo", one.0, &one.1), publisher.publish("demo", other.0, &other.1));
+    assert_eq!((said.status, too.status), (201, 201), "{said:?} {too:?}");
+    let mut editor = stockade_tests::editor::Editor::connect(host.address, Some(&host.operator_token())).await.unwrap();
+    editor.set([("demo", "retired", 1)]).await.unwrap();
+    editor.settle().await.unwrap();
+    for address in ["demo", "demo@1.0.0", "demo@1.0.1"] {
+        let began = Instant::now();
+        while greeting(&host, address).await.is_ok() {
+            assert!(began.elapsed() < PATIENCE, "{address} is served");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

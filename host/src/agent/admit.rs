@@ -176,9 +176,9 @@ impl Agent {
         let spec = &self.home.ceiling;
         let subject = || self.release.as_ref().and_then(|release| Subject::of(release, spec, SystemTime::now()));
         let before = subject();
-        let loaded = self.fetch_patiently().await.map_err(|error| match error.full_now() {
-            Some(_) => Unfit::Later(format!("{error:#}")),
-            None => Unfit::Never(format!("{error:#}")),
+        let loaded = self.fetch_patiently().await.map_err(|error| match error.may_pass() {
+            true => Unfit::Later(format!("{error:#}")),
+            false => Unfit::Never(format!("{error:#}")),
         })?;
         let (memory_initial, cap) = (loaded.initial_memory, spec.memory);
         if memory_initial > cap {
@@ -248,6 +248,10 @@ fn trial_failed(failure: &Failure) -> Unfit {
     match failure {
         Failure::Broken { reason, .. } => Unfit::Never(reason.clone()),
         Failure::Refused(_) => Unfit::Later(format!("its first call failed: {failure}")),
+        // The host's own trouble, and not the component's.
+        Failure::Stopped(limit) if limit.retry_after().is_some() => {
+            Unfit::Later(format!("its first call failed: {failure}"))
+        }
         other => Unfit::Never(format!("its first call failed: {other}")),
     }
 }

@@ -6,13 +6,13 @@
 
 mod better;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context as _;
-use stockade_ledger::{Account, Charge, RefusalKind};
+use stockade_ledger::{Account, Charge, RefusalKind, Spec};
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre, Linker};
 
@@ -34,6 +34,9 @@ use crate::memory::Accounts;
 const CODE_BASE_BYTES: u64 = 64 << 10;
 const CODE_SHARE: u64 = 8;
 
+/// The part of what is there for code that descriptions may take: those of agents that are served cannot be given back.
+const DESCRIPTIONS_SHARE: u64 = 4;
+
 /// The shelf of loaded components.
 pub(super) struct Shelf {
     engine: Engine,
@@ -44,6 +47,8 @@ pub(super) struct Shelf {
     cache: Cache,
     compiler: Compiler,
     code: Account,
+    /// What agents say of themselves, a part of that.
+    descriptions: Account,
     limits: CompileLimits,
     slots: Mutex<Slots>,
 }
@@ -52,8 +57,8 @@ pub(super) struct Shelf {
 struct Slots {
     by_key: HashMap<Arc<str>, Slot>,
     uses: u64,
-    /// Digests of which better code is being made.
-    improving: BTreeSet<String>,
+    /// Digests of which better code is being made, and by which use of the shelf.
+    improving: BTreeMap<String, u64>,
 }
 
 struct Slot {
@@ -100,6 +105,11 @@ pub(super) enum LoadError {
 }
 
 impl LoadError {
+    /// Whether it is the host that is too busy or full.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Compile(CompileError::Patience(_))) || self.full_now().is_some()
+    }
+
     /// What is too full now, if that is all: trying again may help.
     pub fn full_now(&self) -> Option<[u64; 3]> {
         match self {
@@ -128,8 +138,9 @@ impl Shelf {
         let cache = Cache::open(data, &engine)?;
         let compiler = Compiler::new(program, limits, accounts);
         let code = accounts.code.clone();
-        let lanes = Lanes::default();
-        Ok(Self { engine, lateness, lanes, linker, cache, compiler, code, limits, slots: Mutex::default() })
+        let own = Spec { name: "descriptions".into(), ceiling: code.ceiling() / DESCRIPTIONS_SHARE, floor: 0 };
+        let (descriptions, lanes, slots) = (code.child(own), Lanes::default(), Mutex::default());
+        Ok(Self { engine, lateness, lanes, linker, cache, compiler, code, descriptions, limits, slots })
     }
 
     /// A loaded component, which this marks as used.
@@ -138,6 +149,10 @@ impl Shelf {
         slots.uses += 1;
         let now = slots.uses;
         let slot = slots.by_key.get_mut(&release.key)?;
+        // A version that was taken back, or whose agent has gone, may have come again as another component.
+        if release.digest.as_ref().is_some_and(|digest| slot.loaded.digest != *digest) {
+            return None;
+        }
         slot.used_at = now;
         Some(slot.loaded.clone())
     }

@@ -23,7 +23,10 @@ impl Agents {
             for (name, turned) in self.0.means.document.take_news() {
                 self.changes().of_host(&uri(&name), turned);
                 let (record, Some(agent)) = (self.0.means.document.record(&name), self.get(&name)) else { continue };
-                agent.take_terms(record.as_deref());
+                // An agent that was retired is not back because its entry is gone: its versions go next.
+                if record.is_some() || agent.home.fixed {
+                    agent.take_terms(record.as_deref());
+                }
             }
             if changes.changed().await.is_err() {
                 return;

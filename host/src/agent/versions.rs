@@ -100,22 +100,29 @@ impl Agents {
     ///
     /// When it is not fit to be served, or cannot be tried now.
     pub async fn try_out(&self, name: &AgentName, version: Version) -> Result<Candidate, Unfit> {
-        let home = match self.roll().find(name.as_str()) {
-            Some(front) if front.home.ceiling.component != Component::Published => {
-                return Err(Unfit::Never(format!(
-                    "the manifest says which component `{name}` is; `component: published` there lets \
-                     publishers bring it"
-                )));
-            }
-            Some(front) => front.home.clone(),
-            None => self.new_home(name),
-        };
+        self.may_be_published(name).map_err(Unfit::Never)?;
+        let front = self.roll().find(name.as_str()).cloned();
+        let home = front.map_or_else(|| self.new_home(name), |front| front.home.clone());
         let release = Release::published(name.as_str(), &version);
         let agent = Agent::new(home, Some(release.clone()));
         let mut tools = Vec::new();
         let admitted = agent.admit(Some(&mut tools)).await.inspect_err(|_| self.discard(&release))?;
         agent.is_now(Standing::Ready(admitted.offer.clone()));
         Ok(Candidate { agents: self.clone(), agent, version, admitted, tools, is_added: false })
+    }
+
+    /// Whether publishers say what an agent is.
+    ///
+    /// # Errors
+    ///
+    /// When the manifest does.
+    pub fn may_be_published(&self, name: &AgentName) -> Result<(), String> {
+        match self.roll().find(name.as_str()) {
+            Some(front) if front.home.ceiling.component != Component::Published => Err(format!(
+                "the manifest says which component `{name}` is; `component: published` there lets publishers bring it"
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn new_home(&self, name: &AgentName) -> Arc<Home> {
@@ -128,13 +135,22 @@ impl Agents {
     /// cap, in bytes.
     pub fn add(&self, mut candidate: Candidate) -> u64 {
         candidate.is_added = true;
-        let (agent, version) = (candidate.agent.clone(), candidate.version.clone());
+        let (mut agent, version) = (candidate.agent.clone(), candidate.version.clone());
         let cap = agent.spec().memory;
         let mut versions = self.0.versions.lock();
-        if self.roll().find(agent.name()).is_none() {
-            let front = Agent::new(agent.home.clone(), None);
-            front.stand(Standing::Refused(super::NOTHING_PUBLISHED.into()));
-            self.enlist(front);
+        match self.roll().find(agent.name()) {
+            // It came while this was on trial, and all versions share one home.
+            Some(front) if !Arc::ptr_eq(&front.home, &agent.home) => {
+                let standing = agent.standing();
+                agent = Agent::new(front.home.clone(), agent.release.clone());
+                agent.is_now(standing);
+            }
+            Some(_) => {}
+            None => {
+                let front = Agent::new(agent.home.clone(), None);
+                front.stand(Standing::Refused(super::NOTHING_PUBLISHED.into()));
+                self.enlist(front);
+            }
         }
         let of_name = versions.entry(agent.home.name.clone()).or_default();
         make_room(of_name);

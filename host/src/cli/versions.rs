@@ -95,15 +95,22 @@ pub(super) fn yank(options: &Yank) -> Result<(), Stop> {
     let path = format!("{}/{version}", path(name));
     let change = Question::new(Method::PATCH, &path).of("application/json");
     let said = client.ask(&change, SendBody::from_owned_reader(std::io::Cursor::new(body)))?;
-    say(&if remote.json { said } else { table(&said)? });
-    Ok(())
+    list(&client, name, said, remote.json)
 }
 
 pub(super) fn rollback(options: &All) -> Result<(), Stop> {
     let client = options.remote.client()?;
     let path = format!("/agents/{}/rollback", options.name);
     let said = client.ask(&Question::new(Method::POST, &path), SendBody::none())?;
-    say(&if options.remote.json { said } else { table(&said)? });
+    list(&client, &options.name, said, options.remote.json)
+}
+
+/// Shows the list that a change was answered with. A host that had no room for one is asked again.
+fn list(client: &Client, name: &AgentName, mut said: String, is_json: bool) -> Result<(), Stop> {
+    if said.is_empty() {
+        said = client.ask(&Question::new(Method::GET, &path(name)), SendBody::none()).context("it is done")?;
+    }
+    say(&if is_json { said } else { table(&said)? });
     Ok(())
 }
 

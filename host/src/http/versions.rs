@@ -1,5 +1,6 @@
 //! Versions of an agent, for its publishers: `GET /agents/{agent}/versions`, `PATCH /agents/{agent}/versions/{version}` with
-//! `{"yanked": true}` or false, and `POST /agents/{agent}/rollback`. All answer with the list.
+//! `{"yanked": true}` or false, and `POST /agents/{agent}/rollback`. All answer with the list; what is done, and cannot be listed
+//! now, with 204.
 
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::header::CACHE_CONTROL;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 
 use super::identify::{Schemes, identify};
@@ -76,7 +77,7 @@ pub async fn one(
         })?;
         let version: Tag = version.parse()?;
         desk.app.settings.publishing.set_yanked(&agent, &version, yanked, &by).await?;
-        list(&desk, &agent).await
+        Ok(done(&desk, &agent).await)
     };
     changed.await.unwrap_or_else(|refused: Refused| refused.into_response(false))
 }
@@ -91,9 +92,15 @@ pub async fn roll_back(State(desk): State<Desk>, Path(agent): Path<String>, requ
         let agent = named(&agent)?;
         let (by, _place) = publisher(&desk, &parts, &agent)?;
         desk.app.settings.publishing.roll_back(&agent, &by).await?;
-        list(&desk, &agent).await
+        Ok(done(&desk, &agent).await)
     };
     back.await.unwrap_or_else(|refused: Refused| refused.into_response(false))
+}
+
+/// The list, once something is done. That it cannot be told now is no failure of what was done: who did it again would undo it.
+async fn done(desk: &Desk, agent: &AgentName) -> Response {
+    let listed = list(desk, agent).await;
+    listed.unwrap_or_else(|_| StatusCode::NO_CONTENT.into_response())
 }
 
 async fn list(desk: &Desk, agent: &AgentName) -> Result<Response, Refused> {

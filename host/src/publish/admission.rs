@@ -83,12 +83,13 @@ async fn admit_in_turn(publishing: &Publishing, serving: &Serving, candidate: Ca
     let component = publishing.component(repository, &layout).await?;
     let statement = Statement { repository, version: tag.as_str(), manifest: &digest, component: &layout.component };
     let verdict = vouched(publishing, serving, &statement).await?;
-    let _few = serving.trial().await;
+    let few = serving.trial(&by).await;
     // Its schemas and those it is compared with, until it is decided.
     let _charge = publishing.0.replies.charge(TRIAL_BYTES)?;
     let component =
         agent::Version { version: tag.as_str().into(), component, digest: layout.component.hex().to_owned() };
     let tried = serving.agents.try_out(&agent, component).await.map_err(unfit)?;
+    drop(few);
     compat::check(&tried.tools).map_err(Error::NotAdmitted)?;
     // What is served may have changed while this was on trial; from here on it does not.
     let _turn = serving.own_turn(&agent).await;

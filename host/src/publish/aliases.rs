@@ -16,7 +16,7 @@ use super::live::{note, unwritten};
 use super::manifests::Put;
 use super::name::{Reference, Repository, Tag};
 use super::serving::Serving;
-use super::versions::LATEST;
+use super::versions::{LATEST, unless_gone};
 use crate::access::Principal;
 use crate::manifest::AgentName;
 
@@ -125,20 +125,23 @@ impl Publishing {
                 changes.untag(&of, &tag)
             })
         });
-        let named = match (self.serving(), repository.agent()) {
-            (Ok(serving), Some(agent)) if aliases(serving, &agent).contains_key(alias.as_str()) => {
+        let owned = match (self.serving(), repository.agent()) {
+            (Ok(serving), Some(agent)) => {
                 let (name, of) = (agent.clone(), repository.clone());
                 let row = self.reading(move |view| view.agent(name.as_str())).await?;
                 row.filter(|row| row.repository == of.as_str()).map(|_| (serving, agent))
             }
             _ => None,
         };
-        let Some((serving, agent)) = named else { return untag.await };
+        let Some((serving, agent)) = owned else { return untag.await };
         let _turn = serving.turn(&agent, by).await?;
+        let mut aliases = aliases(serving, &agent);
+        if aliases.remove(alias.as_str()).is_none() {
+            return untag.await;
+        }
         let unnamed = async {
-            untag.await?;
-            let mut aliases = aliases(serving, &agent);
-            aliases.remove(alias.as_str());
+            // An earlier try may have come as far as this.
+            unless_gone(untag.await)?;
             write_aliases(serving, &agent, aliases).await
         };
         let unnamed = unnamed.await;

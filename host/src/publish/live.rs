@@ -10,7 +10,7 @@ use super::index::tables::stored;
 use super::index::versions::{State, VersionRow};
 use super::name::{Repository, Tag};
 use super::serving::Serving;
-use super::versions::{Field, LATEST, no_versions};
+use super::versions::{Field, LATEST, no_versions, unless_gone};
 use crate::access::Principal;
 use crate::manifest::AgentName;
 use crate::registry::{Failed, Handle};
@@ -241,10 +241,7 @@ pub(super) fn set_live(changes: &Changes<'_>, agent: &str, live: Option<(&str, &
             tagged => tagged,
         },
         // Somebody may have taken it away.
-        None => match changes.untag(&repository, &latest) {
-            Err(Error::ManifestUnknown(_)) => Ok(()),
-            untagged => untagged,
-        },
+        None => unless_gone(changes.untag(&repository, &latest)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! New versions that fail whoever calls them: what was served before is served again, by the host itself.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,19 +25,30 @@ const PAUSE: Duration = Duration::from_secs(1);
 impl Publishing {
     /// Rolls new versions back that fail whoever calls them, for as long as anybody tells.
     pub async fn look_after(&self, mut troubles: mpsc::Receiver<Troubled>) {
-        let (mut patients, mut names) = (JoinSet::new(), BTreeSet::new());
+        let mut patients = JoinSet::new();
+        // By agent, with what was heard of it meanwhile.
+        let mut known: BTreeMap<Arc<str>, Option<Troubled>> = BTreeMap::new();
+        let look_after = |patients: &mut JoinSet<_>, troubled| {
+            let publishing = self.clone();
+            patients.spawn(async move { publishing.replace(troubled).await });
+        };
         loop {
             tokio::select! {
                 troubled = troubles.recv(), if patients.len() < PATIENTS_MAX => {
                     let Some(troubled) = troubled else { break };
-                    // Once is enough: what is served when its turn comes is looked at then.
-                    if names.insert(troubled.agent.clone()) {
-                        let publishing = self.clone();
-                        patients.spawn(async move { publishing.replace(troubled).await });
+                    match known.get_mut(&troubled.agent) {
+                        Some(next) => *next = Some(troubled),
+                        None => {
+                            known.insert(troubled.agent.clone(), None);
+                            look_after(&mut patients, troubled);
+                        }
                     }
                 }
                 Some(ended) = patients.join_next(), if !patients.is_empty() => match ended {
-                    Ok(name) => drop(names.remove(&name)),
+                    Ok(name) => match known.get_mut(&name).and_then(Option::take) {
+                        Some(next) => look_after(&mut patients, next),
+                        None => drop(known.remove(&name)),
+                    },
                     Err(error) => tracing::error!(%error, "a new version fails, and looking after it failed as well"),
                 },
             }
@@ -77,14 +88,17 @@ impl Publishing {
         self.bring_in_line(serving, agent).await?;
         let name = agent.clone();
         let live = self.reading(move |view| Ok(view.agent(name.as_str())?.and_then(|row| row.live))).await?;
-        if live.as_deref() != Some(version) {
-            return Ok(Outcome::Over);
-        }
-        let before = self.before(agent).await?;
-        if before.is_empty() {
-            return Ok(Outcome::Over);
-        }
-        let Some(to) = self.serve_first(serving, agent, &before).await? else { return Ok(Outcome::NothingElse) };
+        let outcome = if live.as_deref() == Some(version) {
+            let before = self.before(agent).await?;
+            if before.is_empty() {
+                return Ok(Outcome::Over);
+            }
+            let Some(to) = self.serve_first(serving, agent, &before).await? else { return Ok(Outcome::NothingElse) };
+            Outcome::Back(to)
+        } else {
+            Outcome::Over
+        };
+        // Whoever has put another in its place: nobody goes back to this one.
         let (agent, version, why) = (agent.clone(), version.to_owned(), why.to_owned());
         let mark = self.on_disk(move |inner| {
             inner.index.change(|changes| {
@@ -94,7 +108,7 @@ impl Publishing {
             })
         });
         mark.await?;
-        Ok(Outcome::Back(to))
+        Ok(outcome)
     }
 }
 

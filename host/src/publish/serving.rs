@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{OwnedMutexGuard, Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use super::audit::Audit;
 use super::error::Error;
@@ -13,8 +13,10 @@ use crate::agent::Agents;
 use crate::manifest::{AgentName, Signatures};
 use crate::registry::Handle;
 
-/// Versions that are on trial at once: each holds its component, and one is compiled at a time anyway.
+/// Versions that are on trial at once, and those of one principal: each holds its component, and one is compiled at a time
+/// anyway.
 const TRIALS_MAX: usize = 4;
+const TRIALS_EACH_MAX: usize = 2;
 
 /// Versions that are published at once, and other changes of what is served: on trial, or waiting for their turn. Of each a
 /// principal has its share; none waits for the other's trials.
@@ -38,6 +40,8 @@ struct Turns {
     publishing: Places,
     changing: Places,
     trials: Semaphore,
+    /// By principal, of whom there are as many as tokens.
+    own_trials: Mutex<HashMap<Arc<str>, Arc<Semaphore>>>,
 }
 
 /// Leave to change the versions of one agent, or to publish one of them, until it is dropped.
@@ -79,9 +83,14 @@ impl Serving {
         Ok(self.turns.take(format!("{agent}@{tag}"), Some(place)).await)
     }
 
-    /// Waits until few enough are on trial.
-    pub async fn trial(&self) -> SemaphorePermit<'_> {
-        self.turns.trials.acquire().await.expect("the semaphore is never closed")
+    /// Waits until few enough are on trial, of this principal and in all.
+    pub async fn trial(&self, by: &Principal) -> (OwnedSemaphorePermit, SemaphorePermit<'_>) {
+        let own = {
+            let mut own = self.turns.own_trials.lock().unwrap_or_else(PoisonError::into_inner);
+            own.entry(by.name.clone()).or_insert_with(|| Arc::new(Semaphore::new(TRIALS_EACH_MAX))).clone()
+        };
+        let own = own.acquire_owned().await.expect("the semaphore is never closed");
+        (own, self.turns.trials.acquire().await.expect("the semaphore is never closed"))
     }
 }
 
@@ -93,6 +102,7 @@ impl Turns {
             publishing: Places::new("publishing", "versions that are published at once", PUBLISHING_MAX),
             changing: Places::new("changing", changing, CHANGING_MAX),
             trials: Semaphore::new(TRIALS_MAX),
+            own_trials: Mutex::default(),
         }
     }
 

@@ -10,7 +10,7 @@ use super::signature::{ARTIFACT_TYPE, SIGNATURE_BYTES_MAX, SIGNATURES_MAX, State
 use super::versions::{remove, remove_all, whole};
 use super::{Inner, Publishing, digest::Digest};
 use crate::agent::{Published, Version as Known};
-use crate::manifest::{AgentName, SignatureMode, Signatures};
+use crate::manifest::{AgentName, Component, Manifest, SignatureMode, Signatures};
 use crate::registry::Handle;
 
 /// Bytes of a signature's manifest.
@@ -35,19 +35,24 @@ impl Said {
 }
 
 impl Publishing {
-    /// Every agent that was published to this host, in the order of their names, as its entry in the document has it served.
+    /// Every agent that was published to this host, in the order of their names, as its entry in the document has it served;
+    /// but those of which the manifest says what they are.
     ///
     /// # Errors
     ///
     /// When the disk fails.
-    pub fn offered(&self, document: &Handle, policy: &Signatures) -> anyhow::Result<Vec<Published>> {
+    pub fn offered(&self, document: &Handle, manifest: &Manifest) -> anyhow::Result<Vec<Published>> {
         let rows = self.0.index.read(View::agents)?;
         let offer = |(name, row): (String, AgentRow)| {
-            let offered = self.0.offer(&name, row.retired, &Said::of(document, &name), policy);
-            // The others are served all the same.
+            let name = AgentName::parse(&name).ok()?;
+            if manifest.agents.get(&name).is_some_and(|spec| spec.component != Component::Published) {
+                return None;
+            }
+            let offered = self.0.offer(&name, row.retired, &Said::of(document, name.as_str()), &manifest.signatures);
             offered.unwrap_or_else(|error| {
-                tracing::error!(agent = name, %error, "not served: what was published of it cannot be read");
-                None
+                tracing::error!(agent = name.as_str(), %error, "not served: what was published of it cannot be read");
+                // It is there, and the others are served all the same.
+                Some(Published { name, versions: Vec::new(), live: None })
             })
         };
         Ok(rows.into_iter().filter_map(offer).collect())
@@ -56,6 +61,7 @@ impl Publishing {
     /// Brings an agent's rows in line with its entry. Whoever changes its versions begins with this: an earlier change may have
     /// come no further than the document.
     pub(super) async fn bring_in_line(&self, serving: &Serving, agent: &AgentName) -> Result<(), Error> {
+        serving.agents.may_be_published(agent).map_err(Error::NotAdmitted)?;
         let (name, said) = (agent.clone(), Said::of(&serving.document, agent.as_str()));
         let gone = self.on_disk(move |inner| inner.settle(name.as_str(), &said)).await?;
         gone.iter().for_each(|version| serving.agents.remove(agent.as_str(), version));
@@ -65,8 +71,14 @@ impl Publishing {
 
 impl Inner {
     /// One agent that was published; none if nothing is left of it.
-    fn offer(&self, name: &str, retired: bool, said: &Said, policy: &Signatures) -> Result<Option<Published>, Error> {
-        let agent = AgentName::parse(name).map_err(Error::disk)?;
+    fn offer(
+        &self,
+        agent: &AgentName,
+        retired: bool,
+        said: &Said,
+        policy: &Signatures,
+    ) -> Result<Option<Published>, Error> {
+        let name = agent.as_str();
         if retired && *said == Said::NoEntry {
             // Its entry was cleaned up, and the host stopped before its versions were.
             let gone = self.index.change(|changes| remove_all(changes, name))?;
@@ -93,7 +105,7 @@ impl Inner {
                 digest: component.hex().to_owned(),
             }
         };
-        Ok(Some(Published { name: agent, versions: versions.into_iter().map(known).collect(), live }))
+        Ok(Some(Published { name: agent.clone(), versions: versions.into_iter().map(known).collect(), live }))
     }
 
     /// Brings an agent's rows in line with its entry, if they are not; the versions that are removed.
@@ -123,7 +135,10 @@ impl Inner {
         };
         let Some((repository, manifest, component)) = parsed() else { return false };
         let statement = Statement { repository: &repository, version, manifest: &manifest, component: &component };
-        let signatures = self.signatures(&repository, &manifest).unwrap_or_default();
+        let signatures = self.signatures(&repository, &manifest).unwrap_or_else(|error| {
+            tracing::error!(repository = %repository, version, %error, "its signatures cannot be read");
+            Vec::new()
+        });
         match statement.judge(policy, &signatures) {
             Ok(super::signature::Verdict::Warned(why)) => {
                 tracing::warn!(repository = %repository, version, why, "served without a signature");

@@ -4,6 +4,7 @@
 //! written to the index as something that is not served yet, then to the document, then served, and then the index is told.
 //! [`Publishing::offered`] finishes or undoes what a crash has left between two of these steps.
 
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -185,19 +186,42 @@ impl Publishing {
     }
 }
 
-/// Takes a version out of the index, its tag and manifest with it.
+/// Takes a version out of the index, its tag with it, and its manifest unless another version is the same.
 pub(super) fn remove(changes: &Changes<'_>, repository: &Repository, agent: &str, version: &str) -> Result<(), Error> {
     let Some(row) = changes.version(agent, version)? else { return Ok(()) };
     changes.remove_version(repository, agent, version)?;
-    changes.remove_manifest(repository, &stored(&row.manifest))
+    let manifest = stored(&row.manifest);
+    let mut others = changes.versions(agent)?.into_iter();
+    let gone = match others.find(|(_, other)| other.manifest == row.manifest) {
+        Some((other, _)) => {
+            changes.name_manifest(repository, &manifest, &other)?;
+            changes.untag(repository, &version.parse().expect("a version is a tag"))
+        }
+        None => changes.remove_manifest(repository, &manifest),
+    };
+    unless_gone(gone)
 }
 
 /// Takes an agent out of the index, with all its versions; which those were.
 pub(super) fn remove_all(changes: &Changes<'_>, agent: &str) -> Result<Vec<String>, Error> {
     let Some(row) = changes.agent(agent)? else { return Ok(Vec::new()) };
     let repository: Repository = row.repository.parse().expect("only names were written there");
-    let versions = changes.versions(agent)?.into_iter().map(|(version, _)| version);
-    versions.map(|version| remove(changes, &repository, agent, &version).map(|()| version)).collect()
+    let (mut versions, mut manifests) = (Vec::new(), BTreeSet::new());
+    for (version, row) in changes.versions(agent)? {
+        changes.remove_version(&repository, agent, &version)?;
+        versions.push(version);
+        manifests.insert(row.manifest);
+    }
+    manifests.iter().try_for_each(|manifest| unless_gone(changes.remove_manifest(&repository, &stored(manifest))))?;
+    Ok(versions)
+}
+
+/// What is missing already is no reason to keep the rest.
+pub(super) fn unless_gone(removed: Result<(), Error>) -> Result<(), Error> {
+    match removed {
+        Err(Error::ManifestUnknown(_)) => Ok(()),
+        removed => removed,
+    }
 }
 
 pub(super) fn no_versions(agent: &AgentName) -> Error {

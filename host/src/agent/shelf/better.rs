@@ -9,7 +9,7 @@ use stockade_ledger::{Charge, Refusal};
 
 use super::super::cache::{Code, Digest};
 use super::super::release::Release;
-use super::{CODE_BASE_BYTES, CODE_SHARE, LoadError, Shelf};
+use super::{CODE_BASE_BYTES, CODE_SHARE, LoadError, Shelf, Slots};
 
 /// Components of which better code is waited for.
 const IMPROVING_MAX: usize = 64;
@@ -18,21 +18,37 @@ const IMPROVING_MAX: usize = 64;
 const IMPROVE_TRIES: u32 = 60;
 const IMPROVE_PAUSE: Duration = Duration::from_secs(10);
 
+impl Slots {
+    /// Whether this component is loaded, for whomever.
+    fn has(&self, digest: &Digest) -> bool {
+        self.by_key.values().any(|slot| slot.loaded.digest == *digest)
+    }
+}
+
 impl Shelf {
     /// Has better code made of a release while nobody waits for it, and puts it in the place of what is there. Calls that run
     /// end as they began.
     pub(super) fn improve(self: &Arc<Self>, release: &Release, digest: &Digest) {
-        {
+        let mine = {
             let mut slots = self.lock();
             // One too many waits until it is loaded the next time.
-            if slots.improving.len() >= IMPROVING_MAX || !slots.improving.insert(digest.0.clone()) {
+            if slots.improving.len() >= IMPROVING_MAX || slots.improving.contains_key(&digest.0) {
                 return;
             }
-        }
+            slots.uses += 1;
+            let mine = slots.uses;
+            slots.improving.insert(digest.0.clone(), mine);
+            mine
+        };
         let (shelf, release, digest) = (self.clone(), release.clone(), digest.clone());
         tokio::spawn(async move {
-            let improved = shelf.better(&release, &digest).await;
-            shelf.lock().improving.remove(&digest.0);
+            let improved = shelf.better(&release, &digest, mine).await;
+            {
+                let mut slots = shelf.lock();
+                if slots.improving.get(&digest.0) == Some(&mine) {
+                    slots.improving.remove(&digest.0);
+                }
+            }
             match improved {
                 Ok(()) => tracing::info!(agent = &*release.key, "runs at full speed from now on"),
                 Err(error) => {
@@ -46,7 +62,7 @@ impl Shelf {
         });
     }
 
-    async fn better(&self, release: &Release, digest: &Digest) -> Result<(), LoadError> {
+    async fn better(&self, release: &Release, digest: &Digest, mine: u64) -> Result<(), LoadError> {
         self.compiler.until_calm().await?;
         if !self.has(release, digest) {
             return Ok(());
@@ -56,7 +72,7 @@ impl Shelf {
             return Err(LoadError::Changed { path: release.component.clone() });
         }
         let mut tries = 0;
-        let wanted = || self.lock().improving.contains(&digest.0);
+        let wanted = || self.lock().improving.get(&digest.0) == Some(&mine);
         while let Err(error) = self.compiler.compile_idly(&self.cache, digest, &file, wanted).await {
             tries += 1;
             let error = LoadError::from(error);
@@ -66,8 +82,12 @@ impl Shelf {
             tokio::time::sleep(IMPROVE_PAUSE).await;
         }
         if !wanted() {
-            // Discarded while it was compiled.
-            self.cache.remove(digest)?;
+            // Discarded while it was compiled; or published anew, and then somebody else is at it.
+            let is_used = {
+                let slots = self.lock();
+                slots.improving.contains_key(&digest.0) || slots.has(digest)
+            };
+            return if is_used { Ok(()) } else { Ok(self.cache.remove(digest)?) };
         }
         // Unloaded meanwhile: whoever loads it next finds the better code.
         if !self.has(release, digest) {
@@ -80,9 +100,15 @@ impl Shelf {
         Ok(())
     }
 
-    /// Pays for what is kept beside the code of an agent that is served.
+    /// Pays for what an agent that is served says of itself. Code that nobody runs makes room.
     pub fn lend(&self, bytes: u64) -> Result<Charge, Refusal> {
-        self.code.charge(bytes)
+        loop {
+            let charged = self.descriptions.charge(bytes);
+            match &charged {
+                Err(refusal) if *refusal.account != *self.descriptions.name() && self.take_oldest().is_some() => {}
+                _ => return charged,
+            }
+        }
     }
 
     /// Whether a release is loaded, as this very component.
@@ -97,8 +123,7 @@ impl Shelf {
         let (gone, unused) = {
             let mut slots = self.lock();
             let gone = slots.by_key.remove(&release.key);
-            let is_of = |digest: &&Digest| slots.by_key.values().any(|slot| slot.loaded.digest == **digest);
-            let unused = release.digest.as_ref().filter(|digest| !of_others && !is_of(digest));
+            let unused = release.digest.as_ref().filter(|digest| !of_others && !slots.has(digest));
             if let Some(digest) = unused {
                 slots.improving.remove(&digest.0);
             }

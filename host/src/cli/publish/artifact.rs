@@ -53,7 +53,10 @@ impl Artifact {
         let config = json!({ "architecture": "wasm", "os": "wasip2", "layerDigests": [component.as_str()] });
         let config = config.to_string().into_bytes();
         let layer = json!({ "mediaType": LAYER_TYPE, "digest": component.as_str(), "size": bytes });
-        let manifest = image(&descriptor(CONFIG_TYPE, &config), &layer).to_string().into_bytes();
+        let mut manifest = image(&descriptor(CONFIG_TYPE, &config), &layer);
+        // The same component as two versions is two manifests, so that an alias can tell which is meant.
+        manifest["annotations"] = json!({ "org.opencontainers.image.version": version });
+        let manifest = manifest.to_string().into_bytes();
         let (repository, version) = (repository.to_owned(), version.to_owned());
         Ok(Self { file: file.to_owned(), repository, version, component, bytes, config, manifest })
     }

@@ -10,6 +10,7 @@ use super::tables::{MANIFESTS, Need, REFERRERS, Record, TAGS, stored};
 use crate::publish::digest::Digest;
 use crate::publish::error::Error;
 use crate::publish::name::{Repository, Tag};
+use crate::publish::signature::{ARTIFACT_TYPE, SIGNATURES_MAX};
 
 impl Changes<'_> {
     /// Puts a manifest, whose blob there is, into a repository. The same one again changes nothing.
@@ -37,10 +38,30 @@ impl Changes<'_> {
         self.recount(repository, |counts| counts.manifests += 1)?;
         self.writing.open_table(MANIFESTS)?.insert(key, row.as_slice())?;
         if let Some(subject) = &record.subject {
+            self.has_room_for_signature(repository, subject, record)?;
             self.writing.open_table(REFERRERS)?.insert((key.0, subject.as_str(), key.1), ())?;
         }
         let needs = record.needs.iter().map(|need| need.digest.as_str());
         needs.chain([digest.as_str()]).try_for_each(|digest| self.need(repository, digest, true))
+    }
+
+    /// All signatures of a manifest are looked at, so there may be few: none is hidden behind others.
+    fn has_room_for_signature(&self, repository: &Repository, subject: &str, record: &Record) -> Result<(), Error> {
+        if record.artifact_type.as_deref() != Some(ARTIFACT_TYPE) {
+            return Ok(());
+        }
+        let referrers = self.writing.open_table(REFERRERS)?;
+        let mut used = 0;
+        for row in referrers.range((repository.as_str(), subject, "")..)? {
+            let (key, _) = row?;
+            let (of, about, digest) = key.value();
+            if (of, about) != (repository.as_str(), subject) {
+                break;
+            }
+            let other = self.manifest(repository, &stored(digest))?;
+            used += u64::from(other.is_some_and(|other| other.artifact_type.as_deref() == Some(ARTIFACT_TYPE)));
+        }
+        within("signatures", "signatures of a manifest", SIGNATURES_MAX as u64, used, 1).map_err(Error::Quota)
     }
 
     /// Whether a repository has what a manifest needs.

@@ -157,8 +157,14 @@ impl Changes<'_> {
         let shapes = json(&shapes.iter().map(shape).collect::<Vec<_>>())?;
         self.take(repository, Cost::row(shapes.len() as u64))?;
         self.writing.open_table(SHAPES)?.insert((agent, version), shapes.as_slice())?;
-        self.writing.open_table(BY_MANIFEST)?.insert((repository.as_str(), row.manifest.as_str()), version)?;
+        self.name_manifest(repository, &stored(&row.manifest), version)?;
         self.set_version(agent, version, row)
+    }
+
+    /// Says which version a manifest is: the last one that was published, if it is several.
+    pub fn name_manifest(&self, repository: &Repository, manifest: &Digest, version: &str) -> Result<(), Error> {
+        self.writing.open_table(BY_MANIFEST)?.insert((repository.as_str(), manifest.as_str()), version)?;
+        Ok(())
     }
 
     /// Takes a version away, and its agent with the last one. Its manifest and tag are the caller's to remove.
