@@ -183,7 +183,7 @@ async fn call_on(client: Client, seen: Arc<Seen>) {
 }
 
 /// Retires the agent, and waits until nothing of it is left.
-async fn retire(host: &Host, publisher: &Publisher) -> Result<()> {
+pub(super) async fn retire(host: &Host, publisher: &Publisher) -> Result<()> {
     let token = super::document::operator(&host.dir.path().join("data"))?;
     let mut editor = crate::editor::Editor::connect(host.address, Some(&token)).await?;
     editor.set(vec![("demo", "retired", 1)]).await?;
