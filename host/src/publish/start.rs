@@ -217,3 +217,6 @@ fn settle(changes: &Changes<'_>, name: &str, said: &Said) -> Result<Vec<String>,
     }
     Ok(removed)
 }
+
+#[cfg(test)]
+mod tests;

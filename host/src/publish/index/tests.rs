@@ -8,6 +8,7 @@ use crate::manifest::{Manifest, UploadLimits};
 use crate::publish::digest::{Algorithm, Digest};
 use crate::publish::error::Error;
 use crate::publish::name::{Repository, Tag};
+use crate::publish::signature::{ARTIFACT_TYPE, SIGNATURES_MAX};
 
 struct Case {
     folder: TempDir,
@@ -165,6 +166,36 @@ fn every_limit_names_itself() {
     let (name, cap, _) = refused("disk: 1M", &|case| case.push(&repository("other/one"), &[7; 1 << 20]));
     assert_eq!((name, cap), ("uploads.disk", 1 << 20));
     assert_eq!((on_disk(0), on_disk(1), on_disk(ROW_BYTES)), (0, ROW_BYTES, ROW_BYTES));
+}
+
+#[test]
+fn all_signatures_are_looked_at_so_they_are_few() {
+    let (case, one) = (Case::new(""), repository("team/one"));
+    let about = Digest::of(Algorithm::Sha256, b"a version");
+    let refer = |number: usize, kind: &str| {
+        let bytes = format!("{kind} {number}");
+        let digest = Digest::of(Algorithm::Sha256, bytes.as_bytes());
+        let record = Record {
+            media_type: "text/plain".into(),
+            size: bytes.len() as u64,
+            subject: Some(about.to_string()),
+            artifact_type: Some(kind.into()),
+            annotations: None,
+            needs: Vec::new(),
+        };
+        case.change(|changes| {
+            changes.add_blob(&digest, record.size)?;
+            changes.put_manifest(&one, &digest, &record, "ann")
+        })
+    };
+    (0..100).try_for_each(|number| refer(number, "text/other")).unwrap();
+    (0..SIGNATURES_MAX).try_for_each(|number| refer(number, ARTIFACT_TYPE)).unwrap();
+    let limit = refer(SIGNATURES_MAX, ARTIFACT_TYPE).unwrap_err().limit().expect("a limit");
+    assert_eq!((limit.name, limit.cap, limit.used), ("signatures", 16, 16));
+    refer(0, ARTIFACT_TYPE).expect("the same one again");
+    refer(100, "text/other").expect("other referrers are as many as there are manifests");
+    let found = case.index.read(|view| view.referrers_of_type((&one, &about), ARTIFACT_TYPE, SIGNATURES_MAX)).unwrap();
+    assert_eq!(found.len(), SIGNATURES_MAX);
 }
 
 #[test]
