@@ -148,7 +148,8 @@ impl Cache {
         [Code::Fast, Code::Quick].into_iter().try_for_each(|code| self.remove_one(digest, code))
     }
 
-    fn remove_one(&self, digest: &Digest, code: Code) -> anyhow::Result<()> {
+    /// Forgets one of the files.
+    pub fn remove_one(&self, digest: &Digest, code: Code) -> anyhow::Result<()> {
         match self.dir.remove_file(self.name(digest, code)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).context("cannot remove compiled code"),
             _ => Ok(()),

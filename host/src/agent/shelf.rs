@@ -37,6 +37,9 @@ const CODE_SHARE: u64 = 8;
 /// The part of what is there for code that descriptions may take: those of agents that are served cannot be given back.
 const DESCRIPTIONS_SHARE: u64 = 4;
 
+/// How often code is compiled that is gone before it can be used.
+const COMPILE_TRIES: u32 = 3;
+
 /// The shelf of loaded components.
 pub(super) struct Shelf {
     engine: Engine,
@@ -232,9 +235,14 @@ impl Shelf {
         if let Some(size) = self.cache.size(&digest, least)? {
             return Ok((digest, size));
         }
-        self.compiler.compile(&self.cache, &digest, &file, least).await?;
-        let size = self.cache.size(&digest, least)?.context("the compiled code vanished")?;
-        Ok((digest, size))
+        for _ in 0..COMPILE_TRIES {
+            self.compiler.compile(&self.cache, &digest, &file, least).await?;
+            if let Some(size) = self.cache.size(&digest, least)? {
+                return Ok((digest, size));
+            }
+            // Whoever had the same component before has just been told that nobody wants it.
+        }
+        Err(anyhow::anyhow!("the compiled code vanished").into())
     }
 
     /// Opens and hashes a component, away from the threads that serve.

@@ -87,7 +87,8 @@ impl Shelf {
                 let slots = self.lock();
                 slots.improving.contains_key(&digest.0) || slots.has(digest)
             };
-            return if is_used { Ok(()) } else { Ok(self.cache.remove(digest)?) };
+            // The quick file is whoever's has come since.
+            return if is_used { Ok(()) } else { Ok(self.cache.remove_one(digest, Code::Fast)?) };
         }
         // Unloaded meanwhile: whoever loads it next finds the better code.
         if !self.has(release, digest) {
