@@ -180,8 +180,8 @@ impl Cache {
     fn is_left(&self, entry: &DirEntry) -> io::Result<bool> {
         let modified = entry.metadata()?.modified()?.into_std();
         let is_draft = entry.file_name().to_str().is_some_and(|name| name.ends_with(".draft"));
-        let since = if is_draft { self.opened - AT_WORK } else { self.opened };
-        Ok(modified < since)
+        let since = if is_draft { self.opened.checked_sub(AT_WORK) } else { Some(self.opened) };
+        Ok(since.is_some_and(|since| modified < since))
     }
 
     fn find(&self, digest: &Digest, least: Code) -> anyhow::Result<Option<(File, Code)>> {
