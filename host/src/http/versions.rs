@@ -26,6 +26,9 @@ use crate::publish::name::Tag;
 /// Bytes of what to change.
 const CHANGE_BYTES_MAX: u64 = 1 << 10;
 
+/// Bytes of an answer besides its versions: its names, and up to 64 aliases of 128 bytes.
+const HEAD_BYTES: u64 = 16 << 10;
+
 /// The answer.
 #[derive(Serialize)]
 struct List<'a> {
@@ -108,7 +111,7 @@ async fn list(desk: &Desk, agent: &AgentName) -> Result<Response, Refused> {
     let list = publishing.versions(agent).await?;
     let (repository, versions) = &list.value;
     let said = List { agent: agent.as_str(), repository, versions };
-    let mut buffer = Buffer::new(&desk.app.settings.replies, publishing.list_bytes_max());
+    let mut buffer = Buffer::new(&desk.app.settings.replies, list.charge.bytes() + HEAD_BYTES);
     serde_json::to_writer(&mut buffer, &said)
         .map_err(|_| Refused::for_now("the list is larger than what is free for replies now"))?;
     let mut response = plain(Reply::json(buffer.into_bytes()), None);

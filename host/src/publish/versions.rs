@@ -74,22 +74,23 @@ impl Publishing {
         self.reading(move |view| view.shapes(agent.as_str(), &version)).await
     }
 
-    /// Bytes that a list of versions may take, and its answer as well.
-    pub fn list_bytes_max(&self) -> u64 {
-        u64::from(self.0.limits.versions) * TOLD_BYTES
-    }
-
     /// All versions of an agent, the newest first, and the repository they are in.
     ///
     /// # Errors
     ///
     /// When there are none, or nobody lends what the list takes.
     pub async fn versions(&self, agent: &AgentName) -> Result<Charged<(String, Vec<Told>)>, Error> {
-        let charge = self.0.replies.charge(self.list_bytes_max())?;
         let aliases = self.serving()?.document.record(agent.as_str()).map(|record| record.get("aliases").clone());
         let name = agent.clone();
-        let (row, mut versions) =
-            self.reading(move |view| Ok((view.agent(name.as_str())?, view.versions(name.as_str())?))).await?;
+        let replies = self.0.replies.clone();
+        let (row, mut versions, charge) = self
+            .reading(move |view| {
+                let name = name.as_str();
+                // Before any of them is read.
+                let charge = replies.charge(view.count_versions(name)? * TOLD_BYTES)?;
+                Ok((view.agent(name)?, view.versions(name)?, charge))
+            })
+            .await?;
         let row = row.ok_or_else(|| no_versions(agent))?;
         versions.sort_by_cached_key(|(version, _)| std::cmp::Reverse(Version::parse(version).ok()));
         let told = |(version, known): (String, VersionRow)| {

@@ -214,15 +214,7 @@ impl Changes<'_> {
     }
 
     fn count_versions(&self, agent: &str) -> Result<u64, Error> {
-        let table = self.writing.open_table(VERSIONS)?;
-        let mut count = 0;
-        for row in table.range((agent, "")..)? {
-            if row?.0.value().0 != agent {
-                break;
-            }
-            count += 1;
-        }
-        Ok(count)
+        count(&self.writing.open_table(VERSIONS)?, agent)
     }
 }
 
@@ -241,6 +233,11 @@ impl View {
     /// What is known of an agent that has versions.
     pub fn agent(&self, agent: &str) -> Result<Option<AgentRow>, Error> {
         row(self.table(AGENTS)?.get(agent)?.map(|row| row.value().to_vec()))
+    }
+
+    /// How many versions an agent has.
+    pub fn count_versions(&self, agent: &str) -> Result<u64, Error> {
+        count(&self.table(VERSIONS)?, agent)
     }
 
     /// All versions of an agent, in the order of their texts.
@@ -268,6 +265,17 @@ impl View {
         let key = (repository.as_str(), manifest.as_str());
         Ok(self.table(BY_MANIFEST)?.get(key)?.map(|row| row.value().to_owned()))
     }
+}
+
+fn count(table: &impl ReadableTable<(&'static str, &'static str), &'static [u8]>, agent: &str) -> Result<u64, Error> {
+    let mut count = 0;
+    for row in table.range((agent, "")..)? {
+        if row?.0.value().0 != agent {
+            break;
+        }
+        count += 1;
+    }
+    Ok(count)
 }
 
 fn versions(
