@@ -3,12 +3,12 @@
 //! Each is said by an option, by the environment, or follows from the `manifest.yaml` that lies here or further up: who can
 //! read the operator's token of a host on this machine may publish to it.
 
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, EXPECT};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use serde_json::Value;
 use ureq::{Agent, Body, SendBody};
@@ -152,17 +152,19 @@ impl Client {
             request = request.header(AUTHORIZATION, authorization);
         }
         if !media_type.is_empty() {
-            request = request.header(CONTENT_TYPE, *media_type);
+            // A host that refuses says so before the body comes, and may close: then there is nobody to send it to (RFC 9110,
+            // section 10.1.1).
+            request = request.header(CONTENT_TYPE, *media_type).header(EXPECT, "100-continue");
         }
         if let Some(length) = length {
             request = request.header(http::header::CONTENT_LENGTH, *length);
         }
-        self.agent.run(request.body(body)?).map_err(|error| match error {
-            ureq::Error::Io(_) | ureq::Error::ConnectionFailed | ureq::Error::HostNotFound => anyhow!(
+        self.agent.run(request.body(body)?).map_err(|error| match is_nobody(&error) {
+            true => anyhow!(
                 "nobody answers at {}: is `stockade serve` running? Name another host with --host URL ({error})",
                 self.url
             ),
-            error => anyhow::Error::new(error).context(format!("{} does not answer", self.url)),
+            false => anyhow::Error::new(error).context(format!("{} does not answer", self.url)),
         })
     }
 
@@ -175,6 +177,14 @@ impl Client {
             status if status.is_success() => Ok(said),
             status => Err(refusal(status, &said)),
         }
+    }
+}
+
+/// Whether there was no connection at all.
+fn is_nobody(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::Io(error) => error.kind() == ErrorKind::ConnectionRefused,
+        error => matches!(error, ureq::Error::ConnectionFailed | ureq::Error::HostNotFound),
     }
 }
 
