@@ -19,6 +19,7 @@
 //! | [`manifest`] | the operator's file, checked once | is asked twice whether a setting makes sense |
 //! | [`access`] | tokens, principals, their shares | keeps a token's text |
 //! | [`memory`] | the accounts of the ledger | knows who charges |
+//! | [`data`] | the host's own directory, and who may read it | knows what lies there |
 //! | [`registry`] | which agents there are, under which caps: the document `@mcp.registry` | knows how an agent runs |
 //! | [`publish`] | blobs, manifests and tags, as they are pushed | names HTTP or MCP |
 //! | [`agent`] | components, instances, limits, turns | names HTTP or MCP |
@@ -55,7 +56,8 @@
 //! | an open upload, a piece of a blob that is written | `uploads` | `uploads.open`; 256 KiB while its body comes | `oci_hostile::*` |
 //! | a manifest that is pushed | `uploads` | `uploads.manifest_bytes_max` | `oci_hostile::manifests_that_are_none` |
 //! | a piece of a blob that is sent | `replies` | 128 KiB each | `oci::blobs_are_pulled_whole_and_in_parts` |
-//! | a message of a client of the document | `requests` | 1 MiB each | `registry::sync::tests::*` |
+//! | a message of a client of the document, while it comes | `requests` | 1 MiB each | `http::websocket::tests::*`, `sockets::*` |
+//! | the values of an update, while they are looked at | `document` | 256 parts each, 100,000 of an update | `stockade_gate::tests::every_limit_is_met` |
 //! | frames that wait for such a client, what it says of itself | `streams` | 256 KiB each, `document.clients` | `registry::outbox::tests::*`, `registry::presence::tests::*` |
 //! | mapped code | `code` | `compile.loaded` | `limits::*` |
 //! | the compiling child | `compile` | `compile.memory` | `hostile::*` |
@@ -63,6 +65,7 @@
 pub mod access;
 pub mod agent;
 pub mod cli;
+pub mod data;
 pub mod handover;
 pub mod http;
 pub mod manifest;
@@ -72,7 +75,6 @@ pub mod publish;
 pub mod registry;
 
 use std::future::Future;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -87,9 +89,6 @@ use memory::{Accounts, Children, Lookout, Tenancy, fuse};
 use publish::pull::Missing;
 use publish::{Publishing, Serving};
 use registry::{Paying, Registry};
-
-/// Mode of the data directory: compiled code and the operator's token are nobody else's.
-const DATA_MODE: u32 = 0o700;
 
 /// Threads that may wait for a disk on behalf of guests, besides those that read resources.
 const WAITING_THREADS: usize = 512;
@@ -163,8 +162,8 @@ impl Host {
     ///
     /// When the data directory cannot be had, the operator's token in it is none or could be read by others, or the guarantees of the accounts do not fit `memory`.
     pub fn new(manifest: &Manifest, program: PathBuf, tenancy: Tenancy) -> anyhow::Result<Self> {
-        let made = std::fs::DirBuilder::new().recursive(true).mode(DATA_MODE).create(&manifest.data);
-        made.with_context(|| format!("cannot create the data directory {}", manifest.data.display()))?;
+        data::create(&manifest.data)
+            .with_context(|| format!("cannot create the data directory {}", manifest.data.display()))?;
         let children = Children::default();
         let meter = tenancy.meter(manifest.memory, manifest.control_group.as_ref(), children.clone());
         let native = memory::native(meter.as_ref())?;

@@ -8,19 +8,20 @@ const FILE_LINES_MAX: usize = 400;
 const FUNCTION_LINES_MAX: usize = 70;
 
 /// Which rooms of the host a room may name. Arrows point from left to right, never back.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("main", &["cli"]),
     ("cli", &["lib", "http", "publish", "agent", "access", "manifest", "memory"]),
-    ("lib", &["cli", "http", "mcp", "publish", "agent", "access", "registry", "memory", "manifest"]),
+    ("lib", &["cli", "http", "mcp", "publish", "agent", "access", "registry", "memory", "manifest", "data"]),
     ("http", &["mcp", "publish", "agent", "access", "registry", "memory", "manifest"]),
     ("mcp", &["agent", "access", "registry", "handover", "memory", "manifest"]),
-    ("publish", &["agent", "access", "registry", "memory", "manifest"]),
-    ("agent", &["registry", "access", "handover", "memory", "manifest"]),
-    ("access", &["manifest"]),
+    ("publish", &["agent", "access", "registry", "memory", "manifest", "data"]),
+    ("agent", &["registry", "access", "handover", "memory", "manifest", "data"]),
+    ("access", &["manifest", "data"]),
     ("handover", &[]),
-    ("registry", &["access", "manifest"]),
-    ("manifest", &["memory"]),
+    ("registry", &["access", "manifest", "data"]),
+    ("manifest", &["memory", "data"]),
     ("memory", &[]),
+    ("data", &[]),
 ];
 
 /// Libraries that only these rooms may name.

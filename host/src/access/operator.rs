@@ -7,17 +7,13 @@ use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
 use anyhow::Context as _;
-use cap_std::ambient_authority;
-use cap_std::fs::{Dir, File, MetadataExt as _, OpenOptions, OpenOptionsExt as _};
+use cap_std::fs::{Dir, File, MetadataExt as _};
 
 use super::Token;
 use crate::manifest::TokenHash;
 
 /// Name of the file below the host's data.
 pub const FILE: &str = "operator.token";
-
-/// The owner reads and writes, nobody else does anything.
-const MODE: u32 = 0o600;
 
 /// Permissions of everybody but the owner.
 const OTHERS: u32 = 0o077;
@@ -31,8 +27,8 @@ const FILE_BYTES_MAX: u64 = 256;
 ///
 /// When the file cannot be made or read, is no token, or could be read by others.
 pub fn open(data: &Path) -> anyhow::Result<TokenHash> {
-    let dir = directory(data)?;
-    match dir.open_with(FILE, OpenOptions::new().write(true).create_new(true).mode(MODE)) {
+    let dir = crate::data::open(data)?;
+    match dir.open_with(FILE, crate::data::writable().create_new(true)) {
         Ok(file) => create(&dir, file, data),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(load(&dir, data)?.sha256()),
         Err(error) => Err(error).with_context(|| format!("cannot create {}", data.join(FILE).display())),
@@ -45,12 +41,7 @@ pub fn open(data: &Path) -> anyhow::Result<TokenHash> {
 ///
 /// As [`open`], and when there is none.
 pub fn read(data: &Path) -> anyhow::Result<Token> {
-    load(&directory(data)?, data)
-}
-
-fn directory(data: &Path) -> anyhow::Result<Dir> {
-    Dir::open_ambient_dir(data, ambient_authority())
-        .with_context(|| format!("cannot open the data directory {}", data.display()))
+    load(&crate::data::open(data)?, data)
 }
 
 /// Fills the file that was just made, or takes it away again.

@@ -12,17 +12,13 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
-use cap_std::ambient_authority;
-use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, DirEntry, File, OpenOptions};
+use cap_std::fs::{Dir, DirEntry, File};
 use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
 /// Name of the directory below the host's data.
 const DIRECTORY: &str = "compiled";
-
-/// Only the host's own user reads or writes compiled code.
-const MODE: u32 = 0o700;
 
 /// Hex digits of a digest.
 const DIGEST_DIGITS: usize = 64;
@@ -99,18 +95,11 @@ pub(super) struct Draft<'a> {
 impl Cache {
     /// Opens the directory, and creates it if need be.
     pub fn open(data: &Path, engine: &Engine) -> anyhow::Result<Self> {
-        let data = Dir::open_ambient_dir(data, ambient_authority())
-            .with_context(|| format!("cannot open the data directory {}", data.display()))?;
-        match data.create_dir_with(DIRECTORY, DirBuilder::new().mode(MODE)) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(error).context("cannot create `compiled` in the data directory");
-            }
-            _ => {}
-        }
+        let dir = crate::data::below(data, DIRECTORY)?;
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
         let engine = format!("{:016x}", hasher.finish());
-        Ok(Self { dir: data.open_dir(DIRECTORY)?, opened: SystemTime::now(), engine })
+        Ok(Self { dir, opened: SystemTime::now(), engine })
     }
 
     /// Maps compiled code, the best there is.
@@ -138,7 +127,7 @@ impl Cache {
         // A name nobody else has: other hosts may share the directory, and in containers even our process number.
         let unique = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id());
         let name = format!("{}.{unique:016x}.draft", digest.0);
-        let created = self.dir.open_with(&name, OpenOptions::new().write(true).create_new(true));
+        let created = self.dir.open_with(&name, crate::data::writable().create_new(true));
         let file = created.context("cannot create a file for compiled code; is the disk full?")?;
         Ok(Draft { cache: self, name, digest: digest.clone(), code, file })
     }
@@ -168,9 +157,14 @@ impl Cache {
                 let own = rest.strip_prefix('-').and_then(|rest| rest.strip_prefix(&*self.engine));
                 digests.contains(digest) && own.is_some_and(|rest| rest.ends_with("cwasm"))
             });
-            if !is_used && self.is_left(&entry)? {
-                self.dir.remove_file(&name)?;
-                removed += 1;
+            if is_used {
+                continue;
+            }
+            match self.is_left(&entry).and_then(|is_left| is_left.then(|| self.dir.remove_file(&name)).transpose()) {
+                Ok(done) => removed += usize::from(done.is_some()),
+                // Whoever shares the directory has it by another name now.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(removed)
@@ -217,3 +211,6 @@ impl Drop for Draft<'_> {
         drop(self.cache.dir.remove_file(&self.name));
     }
 }
+
+#[cfg(test)]
+mod tests;

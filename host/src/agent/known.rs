@@ -11,9 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::Context as _;
-use cap_std::ambient_authority;
-use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, OpenOptions, OpenOptionsExt as _};
+use cap_std::fs::Dir;
 use serde::{Deserialize, Serialize};
 
 use super::Offer;
@@ -23,10 +21,6 @@ use crate::manifest::AgentSpec;
 
 /// Name of the directory below the host's data.
 const DIRECTORY: &str = "known";
-
-/// Only the host's own user reads or writes what lies there.
-const DIRECTORY_MODE: u32 = 0o700;
-const FILE_MODE: u32 = 0o600;
 
 /// Bytes of what is noted of one agent; one that says more of itself is loaded at each start.
 const FACTS_BYTES_MAX: u64 = 64 << 10;
@@ -119,14 +113,7 @@ impl Known {
     ///
     /// When the data directory cannot be written.
     pub fn open(data: &Path) -> anyhow::Result<Self> {
-        let data = Dir::open_ambient_dir(data, ambient_authority())
-            .with_context(|| format!("cannot open the data directory {}", data.display()))?;
-        match data.create_dir_with(DIRECTORY, DirBuilder::new().mode(DIRECTORY_MODE)) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                Err(error).context("cannot create `known` in the data directory")
-            }
-            _ => Ok(Self(data.open_dir(DIRECTORY)?)),
-        }
+        crate::data::below(data, DIRECTORY).map(Self)
     }
 
     /// What is known of a release, if that is still so.
@@ -173,9 +160,7 @@ impl Known {
             return Ok(());
         }
         let (name, draft) = (file_name(release), format!("{}.draft", release.key));
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(FILE_MODE);
-        self.0.open_with(&draft, &options)?.write_all(&text)?;
+        self.0.open_with(&draft, crate::data::writable().create(true).truncate(true))?.write_all(&text)?;
         self.0.rename(&draft, &self.0, &name)
     }
 }

@@ -3,7 +3,6 @@
 //! Agents are checked in `agents`, addresses in `network`, callers in `tokens`. Reads the tree once, top to bottom, in the order of the
 //! manifest.
 
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -162,8 +161,7 @@ fn data(top: &mut Table<'_>, folder: &Path, overrides: &Overrides) -> PathBuf {
         (None, None) => (folder.join("data"), None, "`data`, by default ./data,"),
     };
     // Compiled code is kept there, and nobody else may write code that the host maps.
-    let created =
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path).and_then(|()| path.canonicalize());
+    let created = crate::data::create(&path).and_then(|()| path.canonicalize());
     created.unwrap_or_else(|error| {
         let message = format!("{said_by} cannot be created at {}: {error}", path.display());
         top.findings.error(place, message, "name a directory this user may write, in `data` or with --data DIR");

@@ -8,16 +8,12 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context as _;
-use cap_std::ambient_authority;
-use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt as _};
+use cap_std::fs::{Dir, File};
 use serde::Serialize;
 
 /// Names of the files below the host's data.
 const FILE: &str = "audit.log";
 const FILE_BEFORE: &str = "audit.log.1";
-
-/// Only the host's own user reads or writes them.
-const MODE: u32 = 0o600;
 
 /// Bytes of one file.
 const FILE_BYTES_MAX: u64 = 8 << 20;
@@ -72,8 +68,7 @@ impl Audit {
     }
 
     fn with_size(data: &Path, file_bytes_max: u64) -> anyhow::Result<Self> {
-        let dir = Dir::open_ambient_dir(data, ambient_authority())
-            .with_context(|| format!("cannot open the data directory {}", data.display()))?;
+        let dir = crate::data::open(data)?;
         let open = Open::new(&dir).with_context(|| format!("cannot write {FILE} in {}", data.display()))?;
         Ok(Self { dir, open: Mutex::new(open), file_bytes_max })
     }
@@ -104,7 +99,7 @@ impl Audit {
 
 impl Open {
     fn new(dir: &Dir) -> io::Result<Self> {
-        let file = dir.open_with(FILE, OpenOptions::new().append(true).create(true).mode(MODE))?;
+        let file = dir.open_with(FILE, crate::data::writable().append(true).create(true))?;
         let bytes = file.metadata()?.len();
         Ok(Self { file, bytes })
     }

@@ -9,19 +9,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use cap_std::ambient_authority;
-use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, OpenOptions, OpenOptionsExt as _};
+use cap_std::fs::Dir;
 
 use super::digest::{Algorithm, Digest};
+use crate::data::{directory, writable};
 
 /// Name of the directory below the host's data, and of those in it.
 const DIRECTORY: &str = "oci";
 const BLOBS: &str = "blobs";
 const UPLOADS: &str = "uploads";
-
-/// Only the host's own user reads or writes what lies there.
-const DIRECTORY_MODE: u32 = 0o700;
-pub const FILE_MODE: u32 = 0o600;
 
 /// The directories.
 #[derive(Debug)]
@@ -54,8 +50,7 @@ impl Blobs {
     ///
     /// When the data directory cannot be written.
     pub fn open(data: &Path) -> anyhow::Result<Self> {
-        let data = Dir::open_ambient_dir(data, ambient_authority())
-            .with_context(|| format!("cannot open the data directory {}", data.display()))?;
+        let data = crate::data::open(data)?;
         let open = || -> io::Result<Self> {
             let oci = directory(&data, DIRECTORY)?;
             let uploads = directory(&oci, UPLOADS)?;
@@ -71,16 +66,12 @@ impl Blobs {
 
     /// A file beside the blobs, for the index.
     pub fn beside(&self, name: &str) -> io::Result<File> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(FILE_MODE);
-        Ok(self.oci.open_with(name, &options)?.into_std())
+        Ok(self.oci.open_with(name, writable().read(true).create(true).truncate(false))?.into_std())
     }
 
     /// A new file, under a name that nobody has used.
     pub fn draft(&self, name: &str) -> io::Result<Draft> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create_new(true).mode(FILE_MODE);
-        let file = self.uploads.open_with(name, &options)?.into_std();
+        let file = self.uploads.open_with(name, writable().read(true).create_new(true))?.into_std();
         Ok(Draft { dir: self.uploads.clone(), name: Some(name.to_owned()), file })
     }
 
@@ -148,14 +139,6 @@ impl Drop for Draft {
         {
             tracing::warn!(%error, "an upload's file cannot be removed before the next start");
         }
-    }
-}
-
-/// Opens a directory, and makes it if need be.
-fn directory(parent: &Dir, name: &str) -> io::Result<Dir> {
-    match parent.create_dir_with(name, DirBuilder::new().mode(DIRECTORY_MODE)) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => parent.open_dir(name),
     }
 }
 

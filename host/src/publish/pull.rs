@@ -10,8 +10,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use cap_std::ambient_authority;
-use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, OpenOptions, OpenOptionsExt as _};
 use http::header::{ACCEPT, AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, Request, Response, StatusCode};
 use serde::Deserialize;
@@ -21,10 +19,6 @@ use super::digest::{Algorithm, Digest};
 use super::wasm::Layout;
 use crate::agent::Agents;
 use crate::manifest::{Address, AgentName, AgentSpec, Component, Manifest, PULLED, Remote};
-
-/// Only the host's own user reads or writes what was pulled.
-const DIRECTORY_MODE: u32 = 0o700;
-const FILE_MODE: u32 = 0o600;
 
 /// Time to connect, and for everything.
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
@@ -101,16 +95,9 @@ impl Missing {
 
 /// Pulls a component into the host's data, under the name that the manifest expects.
 fn pull_into(remote: &Remote, bytes_max: u64, data: &Path) -> anyhow::Result<u64> {
-    let data = Dir::open_ambient_dir(data, ambient_authority())?;
-    match data.create_dir_with(PULLED, DirBuilder::new().mode(DIRECTORY_MODE)) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error.into()),
-        _ => {}
-    }
-    let dir = data.open_dir(PULLED)?;
+    let dir = crate::data::below(data, PULLED)?;
     let (name, draft) = (Remote::file_name(&remote.sha256), format!("{}.draft", remote.sha256));
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(FILE_MODE);
-    let mut file = dir.open_with(&draft, &options)?.into_std();
+    let mut file = dir.open_with(&draft, crate::data::writable().create(true).truncate(true))?.into_std();
     let pulled = pull(remote, bytes_max, &mut file).and_then(|bytes| {
         file.sync_all()?;
         dir.rename(&draft, &dir, &name)?;

@@ -7,8 +7,6 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use cap_std::ambient_authority;
-use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, OpenOptions, OpenOptionsExt as _};
 use redb::backends::FileBackend;
 use redb::{Builder, Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 
@@ -17,10 +15,6 @@ use super::document::Epoch;
 /// Name of the directory below the host's data, and of the file in it.
 const DIRECTORY: &str = "registry";
 const FILE: &str = "document.redb";
-
-/// Only the host's own user reads or writes them.
-const DIRECTORY_MODE: u32 = 0o700;
-const FILE_MODE: u32 = 0o600;
 
 /// Bytes of pages that the library keeps in memory.
 const CACHE_BYTES: usize = 1 << 20;
@@ -242,15 +236,9 @@ fn open(data: &Path, create: bool) -> anyhow::Result<(Database, u64)> {
 }
 
 /// The file, through a directory that no name can leave.
-fn file(data: &Path, create: bool) -> std::io::Result<File> {
-    let data = Dir::open_ambient_dir(data, ambient_authority())?;
-    match data.create_dir_with(DIRECTORY, DirBuilder::new().mode(DIRECTORY_MODE)) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
-    }
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(create).truncate(false).mode(FILE_MODE);
-    Ok(data.open_dir(DIRECTORY)?.open_with(FILE, &options)?.into_std())
+fn file(data: &Path, create: bool) -> anyhow::Result<File> {
+    let dir = crate::data::below(data, DIRECTORY)?;
+    Ok(dir.open_with(FILE, crate::data::writable().read(true).create(create).truncate(false))?.into_std())
 }
 
 #[cfg(test)]
