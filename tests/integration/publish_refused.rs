@@ -1,6 +1,6 @@
 //! What may not be published, and what is done about it: refused by name, with what to do, and nothing left behind.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use stockade_tests::guests::{Source, case};
 use stockade_tests::publisher::stamped;
 use stockade_tests::{Setup, TestHost};
@@ -29,6 +29,8 @@ async fn what_is_not_fit_is_refused_with_what_to_do() {
     assert!(core.contains("component"), "{core}");
     let misfit = refused("demo", "1.0.0", &made("missing-describe")).await;
     assert!(misfit.contains("stockade:agent/describe"), "{misfit}");
+    let schemas = refused("demo", "1.0.0", &made("long-schemas")).await;
+    assert!(schemas.contains("the schemas of its tools have more than 1048576 bytes together"), "{schemas}");
     let large = refused("small", "1.0.0", &made("large-initial-memory")).await;
     assert!(large.contains("10485760") && large.contains("1048576"), "{large}");
     let fixed = refused("hello", "1.0.0", &hello()).await;
@@ -149,4 +151,30 @@ async fn versions_and_aliases_are_bounded() {
         assert_eq!(yanked.status, 200, "{yanked:?}");
     }
     assert_eq!(publisher.live("demo").await, None);
+}
+
+/// The version that `hello` says it has.
+const OWN_VERSION: &str = "0.1.0";
+
+/// What the entry of `demo` says is served, as clients read it, and what they are told by it.
+async fn said_and_served(host: &TestHost) -> [String; 2] {
+    let read = host.client().read("urn:mcp:agent/demo").await;
+    let text = read.result()["contents"][0]["text"].as_str().unwrap_or_else(|| panic!("{}", read.body));
+    let entry: Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    [entry["version"].as_str().unwrap_or_default().to_owned(), version(host, "demo").await]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_names_what_is_served_again_once_the_manifest_lets_go() {
+    let host = TestHost::start("agents: {}");
+    // Called as the manifest's file calls itself, and another.
+    assert_eq!(publisher(&host).publish("demo", OWN_VERSION, &stamped(&hello(), "other")).await.status, 201);
+    assert_eq!(publisher(&host).publish("demo", "7.0.0", &hello()).await.status, 201);
+    assert_eq!(said_and_served(&host).await, ["7.0.0", "7.0.0"]);
+    let host = host.again_on("agents: { demo: { component: '{agents}/hello.wasm' } }");
+    assert_eq!(said_and_served(&host).await, [OWN_VERSION, OWN_VERSION]);
+    let host = host.again_on("agents: {}");
+    assert_eq!(said_and_served(&host).await, ["7.0.0", "7.0.0"]);
+    assert_eq!(publisher(&host).publish("demo", "7.0.1", &stamped(&hello(), "7.0.1")).await.status, 201);
+    assert_eq!(said_and_served(&host).await, ["7.0.1", "7.0.1"]);
 }

@@ -6,34 +6,49 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 
 use super::{Agent, Agents, Offer, Standing};
+use crate::registry::Record;
 
 /// Agents that are named in the log, of many that something happens to.
 const NAMED_MAX: usize = 20;
 
-impl Agent {
-    /// Writes what the host alone knows into the agent's entry. What others write there stays as it is; an entry that is
-    /// made now begins with what the agent says of itself.
-    pub(super) async fn enroll(&self) {
-        let news = self.news();
+impl Agents {
+    /// Writes what the host alone knows into an agent's entry. What others write there stays as it is; an entry that is made
+    /// now begins with what the agent says of itself.
+    pub(super) async fn enroll(&self, agent: &Agent) {
+        let news = self.news(agent);
         if news.is_empty() {
             return;
         }
-        if let Err(error) = self.home.means.document.write(vec![(self.home.name.clone(), news)]).await {
-            tracing::error!(agent = self.name(), %error, "its entry in the registry's document is not up to date");
+        if let Err(error) = self.0.means.document.write(vec![(agent.home.name.clone(), news)]).await {
+            tracing::error!(agent = agent.name(), %error, "its entry in the registry's document is not up to date");
+        }
+    }
+
+    /// As [`Agents::enroll`], for many at once.
+    pub(super) async fn enroll_all(&self, agents: impl Iterator<Item = &Arc<Agent>>) {
+        let news = agents.map(|agent| (agent.home.name.clone(), self.news(agent))).filter(|(_, news)| !news.is_empty());
+        if let Err(error) = self.0.means.document.write(news.collect()).await {
+            tracing::error!(%error, "entries in the registry's document are not up to date");
         }
     }
 
     /// What its entry lacks.
-    fn news(&self) -> Vec<(&'static str, Value)> {
-        let record = self.home.means.document.record(&self.home.name);
+    fn news(&self, agent: &Agent) -> Vec<(&'static str, Value)> {
+        let record = self.0.means.document.record(&agent.home.name);
         let now: Value = now_ms().into();
-        let mut fields = vec![("name", Value::from(&*self.home.name))];
+        let mut fields = vec![("name", Value::from(agent.name()))];
         if record.is_none() {
             fields.push(("created", now.clone()));
         }
-        // Which of several versions is served, the document says itself.
-        if let Standing::Ready(offer) = self.standing()
-            && (record.is_none() || self.published_version().is_none())
+        // Which of several versions is served, the document says itself, unless it names one that is not here: the manifest had
+        // something else served for a while.
+        let says_itself = |record: &Record| {
+            let (version, digest) = (record.text("version"), record.text("digest").unwrap_or_default());
+            agent.published_version().is_some()
+                && version.is_none_or(|version| self.has_version(agent.name(), version, digest))
+        };
+        if let Standing::Ready(offer) = agent.standing()
+            && !record.as_deref().is_some_and(says_itself)
         {
             fields.push(("version", Value::from(&*offer.version)));
             fields.push(("digest", format!("sha256:{}", offer.digest).into()));
@@ -46,16 +61,6 @@ impl Agent {
             fields.push(("updated", now));
         }
         fields
-    }
-}
-
-impl Agents {
-    /// As [`Agent::enroll`], for many at once.
-    pub(super) async fn enroll_all(&self, agents: impl Iterator<Item = &Arc<Agent>>) {
-        let news = agents.map(|agent| (agent.home.name.clone(), agent.news())).filter(|(_, news)| !news.is_empty());
-        if let Err(error) = self.0.means.document.write(news.collect()).await {
-            tracing::error!(%error, "entries in the registry's document are not up to date");
-        }
     }
 
     /// Disables the entries of agents that the manifest has no more.

@@ -21,23 +21,14 @@ impl Agents {
     /// loaded, several at a time, and compiled, one at a time, if they never were. An agent that cannot be loaded is refused
     /// by name, and the others go on.
     pub async fn load(&self) {
-        let mut new = self.recall().await.into_iter();
-        let mut loading = JoinSet::new();
-        loop {
-            while loading.len() < LOADING_MAX
-                && let Some(agent) = new.next()
-            {
-                loading.spawn(async move {
-                    agent.settle().await;
-                    agent.enroll().await;
-                });
+        let settle = |agent: Arc<Agent>| {
+            let agents = self.clone();
+            async move {
+                agent.settle().await;
+                agents.enroll(&agent).await;
             }
-            match loading.join_next().await {
-                Some(Ok(())) => {}
-                Some(Err(error)) => tracing::error!(%error, "an agent could not be loaded"),
-                None => break,
-            }
-        }
+        };
+        few_at_once(LOADING_MAX, self.recall().await.into_iter().map(settle)).await;
         self.disable_missing().await;
         let agents = self.clone();
         // Looks at a file for each agent.
@@ -51,7 +42,7 @@ impl Agents {
     pub async fn reload(&self, name: &str) {
         let Some(agent) = self.get(name) else { return };
         agent.settle().await;
-        agent.enroll().await;
+        self.enroll(&agent).await;
     }
 
     /// Refuses an agent for a reason of its own.
@@ -111,5 +102,46 @@ impl Agents {
             }
         }
         (known, new)
+    }
+}
+
+/// Does all this, so many at a time. One that fails ends none of the others.
+async fn few_at_once<F: Future<Output = ()> + Send + 'static>(max: usize, mut work: impl Iterator<Item = F>) {
+    let mut begun = JoinSet::new();
+    loop {
+        while begun.len() < max
+            && let Some(next) = work.next()
+        {
+            begun.spawn(next);
+        }
+        match begun.join_next().await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => tracing::error!(%error, "an agent could not be loaded"),
+            None => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn few_agents_are_loaded_at_once_and_all_in_the_end() {
+        let [at_once, most, done] = [(); 3].map(|()| Arc::new(AtomicUsize::new(0)));
+        let work = (0..3 * LOADING_MAX).map(|number| {
+            let (at_once, most, done) = (at_once.clone(), most.clone(), done.clone());
+            async move {
+                most.fetch_max(at_once.fetch_add(1, SeqCst) + 1, SeqCst);
+                tokio::task::yield_now().await;
+                at_once.fetch_sub(1, SeqCst);
+                assert!(number > 0, "one fails");
+                done.fetch_add(1, SeqCst);
+            }
+        });
+        few_at_once(LOADING_MAX, work).await;
+        assert_eq!((most.load(SeqCst), done.load(SeqCst)), (LOADING_MAX, 3 * LOADING_MAX - 1));
     }
 }

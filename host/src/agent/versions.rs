@@ -241,6 +241,13 @@ impl Agents {
         self.0.means.known.forget(release);
     }
 
+    /// Whether an agent has this version, and it is this component.
+    pub(super) fn has_version(&self, name: &str, version: &str, digest: &str) -> bool {
+        let versions = self.0.versions.lock();
+        let slot = versions.get(name).and_then(|of_name| of_name.get(version));
+        slot.is_some_and(|slot| digest.strip_prefix("sha256:") == Some(&*slot.version.digest))
+    }
+
     /// Digests of the components of all versions, and how they are called: for the one who cleans up.
     pub(super) fn all_versions(&self) -> (HashSet<String>, HashSet<Arc<str>>) {
         let versions = self.0.versions.lock();

@@ -22,15 +22,27 @@ pub(super) enum Said {
     /// It has no entry.
     NoEntry,
     Nothing,
-    Version(String),
+    Version {
+        version: String,
+        digest: String,
+    },
 }
 
 impl Said {
     pub fn of(document: &Handle, agent: &str) -> Self {
         match document.record(agent) {
             None => Self::NoEntry,
-            Some(record) => record.text("version").map_or(Self::Nothing, |version| Self::Version(version.to_owned())),
+            Some(record) => record.text("version").map_or(Self::Nothing, |version| {
+                let digest = record.text("digest").unwrap_or_default().to_owned();
+                Self::Version { version: version.to_owned(), digest }
+            }),
         }
+    }
+
+    /// Whether it is this version: by its component, too, since what the manifest had served for a while may be called the
+    /// same.
+    fn is(&self, wanted: &str, row: &VersionRow) -> bool {
+        matches!(self, Self::Version { version, digest } if version == wanted && *digest == row.component)
     }
 }
 
@@ -116,7 +128,10 @@ impl Inner {
             let as_said = match said {
                 Said::NoEntry => true,
                 Said::Nothing => row.live.is_none(),
-                Said::Version(version) => row.live.as_ref() == Some(version) || view.version(name, version)?.is_none(),
+                Said::Version { version, .. } => {
+                    let known = view.version(name, version)?;
+                    row.live.as_ref() == Some(version) || !known.is_some_and(|known| said.is(version, &known))
+                }
             };
             Ok(!pending && as_said)
         })?;
@@ -183,7 +198,7 @@ fn settle(changes: &Changes<'_>, name: &str, said: &Said) -> Result<Vec<String>,
     let repository: Repository = row.repository.parse().expect("only names were written there");
     let (mut removed, mut named) = (Vec::new(), None);
     for (version, mut known) in changes.versions(name)? {
-        let is_said = matches!(said, Said::Version(said) if *said == version);
+        let is_said = said.is(&version, &known);
         match known.state {
             State::Pending if is_said => {
                 known.state = State::Published;
@@ -206,11 +221,11 @@ fn settle(changes: &Changes<'_>, name: &str, said: &Said) -> Result<Vec<String>,
         }
     }
     match (said, named) {
-        (Said::Version(_), Some((version, known))) if row.live.as_ref() != Some(&version) => {
+        (Said::Version { .. }, Some((version, known))) if row.live.as_ref() != Some(&version) => {
             set_live(changes, name, Some((&version, &known)))?;
         }
         (Said::Nothing, _) if row.live.is_some() => set_live(changes, name, None)?,
-        (Said::Version(version), None) => {
+        (Said::Version { version, .. }, None) => {
             tracing::error!(agent = name, version, "the registry's document has a version served that is not here");
         }
         _ => {}
