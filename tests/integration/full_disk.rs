@@ -110,6 +110,29 @@ async fn ask(host: &Process, token: &str, patch: Option<Value>) -> (u16, Value) 
     (status, serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}")))
 }
 
+async fn health(host: &Process, token: &str) -> String {
+    let url = format!("{}/healthz", host.admin().expect("an admin"));
+    let asked = reqwest::Client::new().get(url).bearer_auth(token).send().await.expect("it answers");
+    asked.text().await.expect("a body")
+}
+
+/// Edits the description of `hello` again and again; what the host has taken last, and how it ended.
+async fn edit_until_refused(writer: &mut Editor, mut acknowledged: Value) -> (Value, Closed) {
+    for number in 0..EDITS_MAX {
+        // Long, and another each time: nothing of the one before can be used again.
+        let text = format!("{number} {}", "x".repeat(4_000));
+        let sent = match writer.set([("hello", "description", text.clone())]).await {
+            Ok(()) => writer.settle().await,
+            lost => lost,
+        };
+        match sent {
+            Ok(()) => acknowledged = text.into(),
+            Err(error) => return (acknowledged, error.downcast::<Closed>().expect("the host says why")),
+        }
+    }
+    panic!("a full disk is not met");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_refuses_edits_and_loses_none() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -125,23 +148,8 @@ async fn a_full_disk_refuses_edits_and_loses_none() {
 
     let mut writer = editor(&host, &token).await;
     let filler = disk.fill();
-    let (mut acknowledged, mut refused) = (ask(&host, &token, None).await.1["description"].clone(), None);
-    for number in 0..EDITS_MAX {
-        // Long, and another each time: nothing of the one before can be used again.
-        let text = format!("{number} {}", "x".repeat(4_000));
-        let sent = match writer.set([("hello", "description", text.clone())]).await {
-            Ok(()) => writer.settle().await,
-            lost => lost,
-        };
-        match sent {
-            Ok(()) => acknowledged = text.into(),
-            Err(error) => {
-                refused = error.downcast::<Closed>().ok();
-                break;
-            }
-        }
-    }
-    let refused = refused.expect("a full disk is met");
+    let begins = ask(&host, &token, None).await.1["description"].clone();
+    let (acknowledged, refused) = edit_until_refused(&mut writer, begins).await;
     assert!(refused.code == 1013 && refused.reason.contains("disk is full or fails"), "{refused:?}");
     let (status, answer) = ask(&host, &token, Some(json!({ "title": "No room" }))).await;
     assert!(status == 507 && answer["error"]["message"].as_str().unwrap().contains("cannot be stored"), "{answer}");
@@ -149,6 +157,8 @@ async fn a_full_disk_refuses_edits_and_loses_none() {
     assert!(ask(&host, &token, None).await.1["description"] == acknowledged, "the last that was acknowledged");
     let seen = editor(&host, &token).await.field("hello", "description");
     assert!(seen.is_some_and(|seen| acknowledged == seen.to_string()));
+    let told = "edits of the registry are refused: the disk of `data` is full or fails";
+    assert!(health(&host, &token).await.contains(told), "an operator sees it");
 
     // There is room again: edits are taken, by those who come back too.
     drop(filler);
@@ -163,6 +173,7 @@ async fn a_full_disk_refuses_edits_and_loses_none() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
     assert_eq!(answer["title"], "Room");
+    assert!(!health(&host, &token).await.contains(told), "it is over");
     let mut writer = editor(&host, &token).await;
     writer.set([("hello", "description", "short")]).await.expect("sent");
     writer.settle().await.expect("taken");

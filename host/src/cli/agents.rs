@@ -57,12 +57,12 @@ struct Entries {
 }
 
 pub(super) fn agents(options: &All) -> Result<(), Stop> {
-    let entries = options.host.get("/registry")?;
+    let entries = options.host.get_all("/registry")?;
     if options.host.json {
         say(&entries);
         return Ok(());
     }
-    let status = options.host.get("/status")?;
+    let status = options.host.get_all("/status")?;
     say(&table(&entries, &status)?);
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::{Stop, say};
 use crate::access::operator;
@@ -42,6 +43,30 @@ impl Host {
     /// What it answers to a GET.
     pub fn get(&self, path: &str) -> Result<String, Stop> {
         self.ask(Question::get(path))
+    }
+
+    /// What it answers to a GET that may take several: the `agents` of all its pages together.
+    pub fn get_all(&self, path: &str) -> Result<String, Stop> {
+        let (foreign, first) = ("this is no answer of a stockade host", self.get(path)?);
+        let mut all: Map<String, Value> = serde_json::from_str(&first).context(foreign)?;
+        let Some(mut next) = all.remove("next") else { return Ok(first) };
+        while let Value::String(after) = &next {
+            let query = form_urlencoded::Serializer::new(String::new()).append_pair("after", after).finish();
+            let mut page: Map<String, Value> =
+                serde_json::from_str(&self.get(&format!("{path}?{query}"))?).context(foreign)?;
+            match (all.get_mut("agents"), page.remove("agents")) {
+                (Some(Value::Array(all)), Some(Value::Array(more))) => all.extend(more),
+                (Some(Value::Object(all)), Some(Value::Object(more))) => all.extend(more),
+                _ => return Err(anyhow!(foreign).into()),
+            }
+            let further = page.remove("next").unwrap_or_default();
+            // Each page is behind the one before, so that this ends.
+            if further.as_str().is_some_and(|further| further <= after.as_str()) {
+                return Err(anyhow!(foreign).into());
+            }
+            next = further;
+        }
+        Ok(format!("{}\n", Value::Object(all)))
     }
 
     /// What it answers, as its operator.
@@ -99,7 +124,7 @@ impl Agent {
 const REASON_CHARS_MAX: usize = 100;
 
 pub(super) fn status(options: &Options) -> Result<(), Stop> {
-    let text = options.host.get("/status")?;
+    let text = options.host.get_all("/status")?;
     if options.host.json {
         say(&text);
     } else {

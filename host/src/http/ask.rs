@@ -38,7 +38,7 @@ impl Question {
 /// Time for the whole answer.
 const WAIT: Duration = Duration::from_secs(10);
 
-/// Bytes of an answer: all entries of a full registry.
+/// Bytes of an answer: several times what a host has in one page.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
 
 /// Asks the host at this address, and answers with status and body.

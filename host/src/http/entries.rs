@@ -1,56 +1,44 @@
-//! The registry's entries, for operators: `GET /registry`, and `PATCH /registry/{agent}` with the fields to set as a JSON object
+//! The registry's entries, for operators: `GET /registry`, in pages, and `PATCH /registry/{agent}` with the fields to set as a JSON object
 //! (RFC 7396: null removes one).
 
 use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
-use axum::http::header::CACHE_CONTROL;
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 
-use super::reply::{closing, plain};
+use super::reply::closing;
 use super::route::Desk;
-use super::status::operator;
+use super::rows::{self, Page, Shape};
+use super::status::{no_store, operator, unwritten};
 use super::{App, body, post};
 use crate::mcp::Reply;
-use crate::mcp::buffer::{Buffer, Overflow};
+use crate::mcp::buffer::Buffer;
 use crate::registry::{Failed, Record, Refused};
-
-/// Bytes of one answer: twenty thousand entries of a few hundred bytes.
-const ANSWER_BYTES_MAX: u64 = 16 << 20;
 
 /// Bytes of the fields to set.
 const FIELDS_BYTES_MAX: u64 = 64 << 10;
 
-/// Answers with all entries, and how the document stands.
+/// Answers with entries, and how the document stands.
 pub async fn all(State(desk): State<Desk>, request: Request) -> Response {
-    if let Err(refused) = operator(&desk, &request.into_parts().0) {
+    let (app, (request, _)) = (&desk.app, request.into_parts());
+    if let Err(refused) = operator(&desk, &request) {
         return *refused;
     }
-    let document = &desk.app.settings.document;
+    let page = match Page::of(&request.uri) {
+        Ok(page) => page,
+        Err(wrong) => return closing(app.mcp.refuse(StatusCode::BAD_REQUEST, wrong), None),
+    };
+    let document = &app.settings.document;
     let (view, (clients, present)) = (document.view(), document.crowd());
-    let mut buffer = Buffer::new(&desk.app.settings.replies, ANSWER_BYTES_MAX);
-    let written = (|| {
-        let head = json!({ "epoch": view.epoch, "stored": view.stored, "bytes": view.bytes, "entries": view.entries,
-                           "clients": clients, "present": present });
-        serde_json::to_writer(&mut buffer, &head)?;
-        buffer.truncate(buffer.len() - 1);
-        let put = |buffer: &mut Buffer, text: &str| std::io::Write::write_all(buffer, text.as_bytes());
-        put(&mut buffer, r#","agents":{"#).map_err(serde_json::Error::io)?;
-        for ((name, record), place) in document.records().iter().zip(0..) {
-            if place > 0 {
-                put(&mut buffer, ",").map_err(serde_json::Error::io)?;
-            }
-            serde_json::to_writer(&mut buffer, &**name)?;
-            put(&mut buffer, ":").map_err(serde_json::Error::io)?;
-            serde_json::to_writer(&mut buffer, record)?;
-        }
-        put(&mut buffer, "}}\n").map_err(serde_json::Error::io)
-    })();
-    match written {
+    let head = json!({ "epoch": view.epoch, "stored": view.stored, "bytes": view.bytes, "entries": view.entries,
+                       "clients": clients, "present": present });
+    let mut buffer = Buffer::new(&app.settings.replies, rows::ANSWER_BYTES_MAX);
+    let entries = document.page(page.after.as_deref(), page.limit + 1).into_iter();
+    match rows::write(&mut buffer, &head, Shape::ByName, page.limit, entries) {
         Ok(()) => no_store(Reply::json(buffer.into_bytes())),
-        Err(error) => unwritten(&desk.app, &mut buffer, &error),
+        Err(error) => unwritten(app, &mut buffer, &error),
     }
 }
 
@@ -86,7 +74,7 @@ pub async fn one(State(desk): State<Desk>, Path(agent): Path<Arc<str>>, request:
 }
 
 fn entry(app: &App, record: &Record) -> Response {
-    let mut buffer = Buffer::new(&app.settings.replies, ANSWER_BYTES_MAX);
+    let mut buffer = Buffer::new(&app.settings.replies, rows::ANSWER_BYTES_MAX);
     match serde_json::to_writer(&mut buffer, record) {
         Ok(()) => no_store(Reply::json(buffer.into_bytes())),
         Err(error) => unwritten(app, &mut buffer, &error),
@@ -103,20 +91,4 @@ fn status_of(failed: &Failed) -> StatusCode {
         Failed::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
         Failed::NoRoom(_) | Failed::Stopping => StatusCode::SERVICE_UNAVAILABLE,
     }
-}
-
-fn unwritten(app: &App, buffer: &mut Buffer, error: &serde_json::Error) -> Response {
-    match buffer.overflow() {
-        Some(Overflow::Refused(refusal)) => closing(app.mcp.refuse_unpaid(&refusal), None),
-        _ => {
-            let text = format!("the entries cannot be written: {error}");
-            closing(app.mcp.refuse(StatusCode::INTERNAL_SERVER_ERROR, &text), None)
-        }
-    }
-}
-
-fn no_store(reply: Reply) -> Response {
-    let mut response = plain(reply, None);
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }

@@ -51,7 +51,7 @@ pub async fn readyz(State(desk): State<Desk>) -> Response {
 #[serde(rename_all = "camelCase")]
 struct InFull {
     status: &'static str,
-    /// Why it is not `healthy`.
+    /// Why it is not `healthy`, and what else an operator should see to.
     reasons: Vec<String>,
     memory: Memory,
     accounts: BTreeMap<Arc<str>, Held>,
@@ -134,7 +134,10 @@ pub async fn in_full(State(desk): State<Desk>, request: Request) -> Response {
         heap_allocated: reading.native.map(|native| native.allocated),
         heap_resident: reading.native.map(|native| native.resident),
     };
-    let reasons = reasons(&reading, &snapshot.accounts);
+    let mut reasons = reasons(&reading, &snapshot.accounts);
+    if desk.app.settings.document.is_stuck() {
+        reasons.push("edits of the registry are refused: the disk of `data` is full or fails".to_owned());
+    }
     let held = |account: AccountSnapshot| {
         let AccountSnapshot { name, used, peak, ceiling: limit, floor, refusals } = account;
         (name, Held { used, peak, limit, floor, refusals })

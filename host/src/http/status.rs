@@ -1,4 +1,4 @@
-//! `/status`: what an operator sees of the agents, as JSON. For operators only.
+//! `/status`: what an operator sees of the agents, as JSON, in pages. For operators only.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,16 +16,14 @@ use super::identify::{Schemes, Unauthorized, identify};
 use super::post::come_in;
 use super::reply::{closing, plain};
 use super::route::Desk;
+use super::rows::{self, Page, Shape};
 use stockade_ledger::AccountSnapshot;
 
 use crate::access::Principal;
-use crate::agent::{Agent, LimitName, Unit};
+use crate::agent::{Agent, LimitName};
 use crate::manifest::Role;
 use crate::mcp::buffer::{Buffer, Overflow};
-use crate::mcp::{Open, Reply, amount};
-
-/// Bytes of one answer: twenty thousand agents, each with a few hundred bytes.
-const STATUS_BYTES_MAX: u64 = 8 << 20;
+use crate::mcp::{Open, Reply};
 
 /// One agent, as operators see it.
 #[derive(Debug, Serialize)]
@@ -75,25 +73,41 @@ struct Lent {
 /// Answers an operator.
 pub async fn status(State(desk): State<Desk>, request: Request) -> Response {
     let app = &desk.app;
-    if let Err(refused) = operator(&desk, &request.into_parts().0) {
+    let (request, _) = request.into_parts();
+    if let Err(refused) = operator(&desk, &request) {
         return *refused;
     }
-    // Nothing an operator asks is for web pages.
-    let refuse = |status, text: &str| closing(app.mcp.refuse(status, text), None);
-    let mut body = Buffer::new(&app.settings.health, STATUS_BYTES_MAX);
-    if let Err(error) = write(app, &mut body) {
-        return match body.overflow() {
-            Some(Overflow::Refused(refusal)) => closing(app.mcp.refuse_unpaid(&refusal), None),
-            Some(Overflow::Cap { cap, .. }) => {
-                let text = format!("the status of so many agents is longer than {}", amount(cap, Unit::Bytes));
-                refuse(StatusCode::INTERNAL_SERVER_ERROR, &text)
-            }
-            None => refuse(StatusCode::INTERNAL_SERVER_ERROR, &format!("cannot write the status: {error}")),
-        };
+    let page = match Page::of(&request.uri) {
+        Ok(page) => page,
+        // Nothing an operator asks is for web pages.
+        Err(wrong) => return closing(app.mcp.refuse(StatusCode::BAD_REQUEST, wrong), None),
+    };
+    let mut body = Buffer::new(&app.settings.health, rows::ANSWER_BYTES_MAX);
+    let roll = app.agents.roll();
+    let is_behind = |agent: &&Arc<Agent>| page.after.as_deref().is_none_or(|after| agent.name() > after);
+    let agents = roll.iter().filter(is_behind).map(|agent| (agent.name(), row(agent)));
+    match rows::write(&mut body, &held(app), Shape::List, page.limit, agents) {
+        Ok(()) => no_store(Reply::json(body.into_bytes())),
+        Err(error) => unwritten(app, &mut body, &error),
     }
-    let mut response = plain(Reply::json(body.into_bytes()), None);
+}
+
+/// An answer that nobody keeps.
+pub fn no_store(reply: Reply) -> Response {
+    let mut response = plain(reply, None);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+/// What an operator is told instead of an answer that there is no room for.
+pub fn unwritten(app: &App, buffer: &mut Buffer, error: &serde_json::Error) -> Response {
+    match buffer.overflow() {
+        Some(Overflow::Refused(refusal)) => closing(app.mcp.refuse_unpaid(&refusal), None),
+        _ => {
+            let text = format!("the answer cannot be written: {error}");
+            closing(app.mcp.refuse(StatusCode::INTERNAL_SERVER_ERROR, &text), None)
+        }
+    }
 }
 
 /// Lets only operators go on.
@@ -123,28 +137,13 @@ pub fn observer(desk: &Desk, request: &Parts) -> Result<(), Box<Response>> {
     }
 }
 
-/// Writes the whole answer, one agent after the other.
-fn write(app: &App, buffer: &mut Buffer) -> serde_json::Result<()> {
-    let put = |buffer: &mut Buffer, text: &str| std::io::Write::write_all(buffer, text.as_bytes());
-    serde_json::to_writer(&mut *buffer, &held(app))?;
-    // Its last brace, to go on inside.
-    buffer.truncate(buffer.len() - 1);
-    put(buffer, r#","agents":["#).map_err(serde_json::Error::io)?;
-    for (agent, place) in app.agents.roll().iter().zip(0..) {
-        if place > 0 {
-            put(buffer, ",").map_err(serde_json::Error::io)?;
-        }
-        serde_json::to_writer(&mut *buffer, &row(agent))?;
-    }
-    put(buffer, "]}\n").map_err(serde_json::Error::io)
-}
-
 fn held(app: &App) -> Held {
     let Open { sessions, streams, listeners } = app.mcp.open();
     let accounts = app.settings.ledger.snapshot().accounts;
-    let accounts = accounts.into_iter().map(|AccountSnapshot { name, used, peak, ceiling, refusals, .. }| {
-        (name, Lent { used, peak, ceiling, refusals })
-    });
+    // Those of agents are as many as they are, and their rows say how much each has used.
+    let accounts = accounts.into_iter().filter(|account| !account.name.contains('/')).map(
+        |AccountSnapshot { name, used, peak, ceiling, refusals, .. }| (name, Lent { used, peak, ceiling, refusals }),
+    );
     let (version, in_flight) = (env!("CARGO_PKG_VERSION"), app.in_flight.held());
     Held { version, sessions, streams, listeners, in_flight, accounts: accounts.collect() }
 }

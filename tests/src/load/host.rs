@@ -1,6 +1,6 @@
 //! The host that a load is put on: a process with a manifest and a folder of its own, and its memory from outside.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::fs;
 use std::net::SocketAddr;
@@ -74,8 +74,22 @@ impl Host {
         self.ask("/status").await
     }
 
-    /// What an operator is answered; none from a host that has no such thing.
+    /// What an operator is answered, all pages of it; none from a host that has no such thing.
     pub async fn ask(&self, path: &str) -> Result<Option<Value>> {
+        let Some(mut all) = self.ask_once(path).await? else { return Ok(None) };
+        while let Some(after) = all["next"].take().as_str() {
+            let mut page = self.ask_once(&format!("{path}?after={after}")).await?.context("a next page")?;
+            match (&mut all["agents"], page["agents"].take()) {
+                (Value::Array(all), Value::Array(more)) => all.extend(more),
+                (Value::Object(all), Value::Object(more)) => all.extend(more),
+                _ => bail!("pages of {path} are not alike"),
+            }
+            all["next"] = page["next"].take();
+        }
+        Ok(Some(all))
+    }
+
+    async fn ask_once(&self, path: &str) -> Result<Option<Value>> {
         let Ok(token) = fs::read_to_string(self.dir.path().join("data/operator.token")) else { return Ok(None) };
         let admin = self.process.admin().and_then(|url| url.strip_prefix("http://")).context("a host has an admin")?;
         let admin: SocketAddr = admin.parse()?;
