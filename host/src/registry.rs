@@ -21,6 +21,7 @@ pub mod fuzz;
 mod live;
 mod outbox;
 mod owner;
+mod pace;
 mod presence;
 mod record;
 pub mod schema;

@@ -3,6 +3,9 @@
 use crate::bytes::Bytes;
 use crate::{ANY_DEPTH_MAX, Malformed};
 
+/// Values that one is made of: no field holds as many.
+const PARTS_MAX: usize = 256;
+
 /// What is being read at one depth: how many values are yet to come, and whether each has a key.
 #[derive(Clone, Copy)]
 struct Level {
@@ -10,11 +13,15 @@ struct Level {
     keyed: bool,
 }
 
-/// Reads over one value (lib0, `readAny`).
-pub fn pass(bytes: &mut Bytes<'_>) -> Result<(), Malformed> {
+/// Reads over one value (lib0, `readAny`); how many it is made of, itself included.
+pub fn pass(bytes: &mut Bytes<'_>) -> Result<usize, Malformed> {
     let mut levels = [Level { left: 0, keyed: false }; ANY_DEPTH_MAX];
-    let mut depth = 0;
+    let (mut depth, mut parts) = (0, 0);
     loop {
+        parts += 1;
+        if parts > PARTS_MAX {
+            return Err(Malformed::beyond("parts of a value", PARTS_MAX as u64, parts as u64));
+        }
         if let Some(deeper) = pass_one(bytes)? {
             let level = levels.get_mut(depth);
             let max = ANY_DEPTH_MAX as u64;
@@ -22,7 +29,7 @@ pub fn pass(bytes: &mut Bytes<'_>) -> Result<(), Malformed> {
             depth += 1;
         }
         loop {
-            let Some(level) = depth.checked_sub(1).map(|top| &mut levels[top]) else { return Ok(()) };
+            let Some(level) = depth.checked_sub(1).map(|top| &mut levels[top]) else { return Ok(parts) };
             if level.left == 0 {
                 depth -= 1;
                 continue;
@@ -51,7 +58,7 @@ fn pass_one(bytes: &mut Bytes<'_>) -> Result<Option<Level>, Malformed> {
         // An object: a key has a byte at least, and so has its value.
         118 => return level(bytes.count("entries of a value", usize::MAX, 2)?, true),
         117 => return level(bytes.count("entries of a value", usize::MAX, 1)?, false),
-        116 => drop(bytes.buffer()?),
+        // 116, bytes: no field holds any, and nobody would see that they are there.
         tag => return Err(Malformed::Foreign { what: "value", tag: tag.into() }),
     }
     Ok(None)

@@ -18,7 +18,8 @@
 //! - `bytes`: numbers, strings and buffers of lib0, within what is there.
 //! - `any`: one value, read over without recursion.
 //! - `update`: an update, as structs and deletions.
-//! - `ledger`: every struct of the document, in 16 bytes; `ledger/check` resolves what an update adds, `ledger/ranges` what
+//! - `ledger`: every struct of the document, in 16 bytes; `ledger/check` resolves what an update adds into what is
+//!   `ledger/checked`, `ledger/ranges` what
 //!   it deletes, `ledger/names` the agents and fields.
 //! - `message`, `awareness`, `vector`: what else travels on a socket.
 //!
@@ -41,10 +42,10 @@ mod tests;
 mod update;
 mod vector;
 
-pub use ledger::{Capacity, Checked, Ledger, Standing, Touch};
+pub use ledger::{Burden, Capacity, Checked, Ledger, Standing, Touch};
 pub use malformed::Malformed;
 pub use message::Message;
-pub use update::{Id, Limits, Update};
+pub use update::{Id, Limits, PART_BYTES, Update};
 pub use vector::StateVector;
 
 /// The root of the document.

@@ -66,6 +66,7 @@ fn what_none_of_them_writes_is_not() {
         (one(root("a", (8, vec![0]))), "an item is empty"),
         (one(root("a", (8, vec![2, 126, 126]))), "values of an item: 2, and 1 are allowed"),
         (one(root("a", (8, vec![1, 115]))), "value number 115"),
+        (one(root("a", (8, vec![1, 116, 1, 0]))), "value number 116"),
         (one(root("a", deleted(0))), "without a length"),
         (one(gone(0)), "without a length"),
         (one(root(&"k".repeat(513), value(1))), "bytes of a key: 513, and 512 are allowed"),
@@ -105,6 +106,25 @@ fn every_limit_is_met() {
         let refused = read(&Draft::default().delete(1, ranges));
         assert_eq!(refused, Err(Malformed::Broken("deleted ranges do not ascend")));
     }
+    let list = |parts: u8| (8, [vec![1, 117, 0x80 | (parts & 0x7f), parts >> 7], vec![126; parts.into()]].concat());
+    let values = |parts: u8, times: usize| {
+        let bytes = Draft::default().section(1, 0, vec![root("a", list(parts)); times]).bytes();
+        Update::read(&bytes, &Limits::LIVE).map(|update| update.values_cost())
+    };
+    assert_eq!(values(255, 1), Ok(256 * PART_BYTES));
+    let long = [vec![1, 117, 0x80, 2], vec![126; 256]].concat();
+    let long = read(&Draft::default().section(1, 0, [root("a", (8, long))]));
+    assert_eq!(long, Err(Malformed::beyond("parts of a value", 256, 257)));
+    assert_eq!(values(249, 40), Ok(10_000 * PART_BYTES));
+    assert_eq!(values(249, 41), Err(Malformed::beyond("parts of values of an update", 10_000, 10_250)));
+    let vector = |clients: usize| {
+        let mut bytes = Vec::new();
+        put_number(clients as u64, &mut bytes);
+        bytes.extend(vec![1; 2 * clients]);
+        StateVector::read(&bytes)
+    };
+    vector(16_384).unwrap();
+    assert_eq!(vector(16_385), Err(Malformed::beyond("clients of a state vector", 16_384, 16_385)));
     let long = vec![0; MESSAGE_BYTES_MAX + 1];
     assert!(refused(&long).contains("bytes of an update: 1048577, and 1048576 are allowed"));
     assert!(Message::read(&long).unwrap_err().to_string().contains("bytes of a message"));
@@ -134,8 +154,8 @@ fn small_messages_claim_nothing_large() {
 
 #[test]
 fn all_kinds_of_values_are_read_over() {
-    let mut bytes = vec![1, 118, 12];
-    let values: [&[u8]; 12] = [
+    let mut bytes = vec![1, 118, 11];
+    let values: [&[u8]; 11] = [
         &[127],
         &[126],
         &[125, 0x7f],
@@ -147,7 +167,6 @@ fn all_kinds_of_values_are_read_over() {
         &[120],
         &[119, 1, b'x'],
         &[117, 2, 126, 126],
-        &[116, 2, 0xff, 0xff],
     ];
     for value in values {
         put_buffer(b"k", &mut bytes);

@@ -25,22 +25,31 @@ pub struct Limits {
     pub deleters: usize,
     /// Structs.
     pub structs: usize,
+    /// Values, and the parts of those that have any.
+    pub parts: usize,
 }
+
+/// Bytes of memory that a library takes for a part of a value, at most: a map of one entry takes about so many.
+pub const PART_BYTES: usize = 320;
 
 impl Limits {
     /// What happens while a client is connected: `messageYjsUpdate`.
-    pub const LIVE: Self = Self { structs: 2_000, ..Self::SYNC };
+    pub const LIVE: Self = Self { structs: 2_000, parts: 10_000, ..Self::SYNC };
 
     /// What a client brings that was away: `messageYjsSyncStep2`.
-    pub const SYNC: Self = Self { bytes: crate::MESSAGE_BYTES_MAX, sections: 256, deleters: 10_000, structs: 20_000 };
+    pub const SYNC: Self =
+        Self { bytes: crate::MESSAGE_BYTES_MAX, sections: 256, deleters: 10_000, structs: 20_000, parts: 100_000 };
 
-    /// A whole document, as the host itself has stored it.
-    pub const STORED: Self = Self { bytes: 64 << 20, sections: 10_000, deleters: 10_000, structs: 500_000 };
+    /// A whole document, as the host itself has stored it: more than any that [`Capacity`](crate::Capacity) allows, whose
+    /// entries may be two structs each.
+    pub const STORED: Self =
+        Self { bytes: 64 << 20, sections: 20_000, deleters: 20_000, structs: 2_000_000, parts: 64 << 20 };
 
     /// Bytes of memory that reading so many bytes takes at most.
     pub fn cost(&self, bytes: usize) -> usize {
         // No struct has less than two bytes, no section less than five, no deletion less than four, no range less than two.
-        let structs = self.structs.min(bytes / 2) * size_of::<Struct<'_>>();
+        // Each struct may name one that it takes the place of.
+        let structs = self.structs.min(bytes / 2) * (size_of::<Struct<'_>>() + 2 * size_of::<Id>());
         let sections = self.sections.min(bytes / 5) * (size_of::<Section<'_>>() + size_of::<u64>());
         let deleters = self.deleters.min(bytes / 4) * (size_of::<Deleted>() + size_of::<u64>());
         structs + sections + deleters + bytes / 2 * size_of::<[u32; 2]>()
@@ -52,6 +61,7 @@ impl Limits {
 pub struct Update<'a> {
     pub(crate) sections: Vec<Section<'a>>,
     pub(crate) deleted: Vec<Deleted>,
+    parts: usize,
 }
 
 /// The structs of one client, one after the other.
@@ -119,9 +129,14 @@ impl<'a> Update<'a> {
         let mut bytes = Bytes(bytes);
         let count = bytes.count("clients of an update", limits.sections, 5)?;
         let mut sections = Vec::with_capacity(count);
-        let mut structs_left = limits.structs;
+        let (mut structs_left, mut parts) = (limits.structs, 0);
         for _ in 0..count {
-            sections.push(section(&mut bytes, limits, &mut structs_left)?);
+            let (section, parts_of_it) = section(&mut bytes, limits, &mut structs_left)?;
+            sections.push(section);
+            parts += parts_of_it;
+            if parts > limits.parts {
+                return Err(Malformed::beyond("parts of values of an update", limits.parts as u64, parts as u64));
+            }
         }
         once(sections.iter().map(|section| section.client))?;
         let count = bytes.count("clients of whom an update deletes", limits.deleters, 4)?;
@@ -131,7 +146,12 @@ impl<'a> Update<'a> {
         }
         once(deleted.iter().map(|deleted| deleted.client))?;
         bytes.end()?;
-        Ok(Self { sections, deleted })
+        Ok(Self { sections, deleted, parts })
+    }
+
+    /// Bytes of memory that a library takes for its values, at most, beside their texts.
+    pub fn values_cost(&self) -> usize {
+        self.parts * PART_BYTES
     }
 
     /// True if it has nothing in it.
@@ -150,7 +170,12 @@ fn once(clients: impl Iterator<Item = u64>) -> Result<(), Malformed> {
     }
 }
 
-fn section<'a>(bytes: &mut Bytes<'a>, limits: &Limits, structs_left: &mut usize) -> Result<Section<'a>, Malformed> {
+/// A section, and the parts of its values.
+fn section<'a>(
+    bytes: &mut Bytes<'a>,
+    limits: &Limits,
+    structs_left: &mut usize,
+) -> Result<(Section<'a>, usize), Malformed> {
     let count = bytes.count("structs of an update", limits.structs, 2)?;
     *structs_left = structs_left.checked_sub(count).ok_or_else(|| {
         let used = limits.structs - *structs_left;
@@ -162,13 +187,13 @@ fn section<'a>(bytes: &mut Bytes<'a>, limits: &Limits, structs_left: &mut usize)
     let client = bytes.client()?;
     let clock = bytes.clock()?;
     let mut structs = Vec::with_capacity(count);
-    let mut end = clock;
+    let (mut end, mut parts) = (clock, 0);
     for _ in 0..count {
-        let one = structure(bytes)?;
+        let one = structure(bytes, &mut parts)?;
         end = add_clock(end, one.len)?;
         structs.push(one);
     }
-    Ok(Section { client, clock, structs })
+    Ok((Section { client, clock, structs }, parts))
 }
 
 fn add_clock(clock: u32, len: u32) -> Result<u32, Malformed> {
@@ -182,7 +207,8 @@ fn add_clock(clock: u32, len: u32) -> Result<u32, Malformed> {
     Ok(end as u32)
 }
 
-fn structure<'a>(bytes: &mut Bytes<'a>) -> Result<Struct<'a>, Malformed> {
+/// One struct; the parts of its value are added to those before.
+fn structure<'a>(bytes: &mut Bytes<'a>, parts: &mut usize) -> Result<Struct<'a>, Malformed> {
     let info = bytes.byte()?;
     // The whole byte: who looks at five bits of it, as Yjs does, and who at eight, as yrs does, must see the same.
     if info == 0 {
@@ -206,7 +232,7 @@ fn structure<'a>(bytes: &mut Bytes<'a>) -> Result<Struct<'a>, Malformed> {
         }
         8 => {
             bytes.number_within("values of an item", 1)?.checked_sub(1).ok_or(Malformed::Broken("an item is empty"))?;
-            any::pass(bytes)?;
+            *parts += any::pass(bytes)?;
             (Content::Value, 1)
         }
         tag => return Err(Malformed::Foreign { what: "content", tag: tag.into() }),

@@ -6,6 +6,9 @@ use crate::bytes::{Bytes, put_number};
 /// Bytes of a state vector.
 const BYTES_MAX: usize = 64 << 10;
 
+/// Clients in one: more than a document has.
+const CLIENTS_MAX: usize = 16 << 10;
+
 /// For each client, the first clock that is not known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StateVector(pub Vec<(u64, u32)>);
@@ -21,7 +24,7 @@ impl StateVector {
             return Err(Malformed::beyond("bytes of a state vector", BYTES_MAX as u64, bytes.len() as u64));
         }
         let mut bytes = Bytes(bytes);
-        let count = bytes.count("clients of a state vector", usize::MAX, 2)?;
+        let count = bytes.count("clients of a state vector", CLIENTS_MAX, 2)?;
         let mut clients = Vec::with_capacity(count);
         for _ in 0..count {
             clients.push((bytes.client()?, bytes.clock()?));

@@ -6,11 +6,13 @@
 //!
 //! # Layout
 //!
-//! - `values`: between the library's values and JSON. `size`: how large it is, and need be. `probe`: for fuzzers.
+//! - `values`: between the library's values and JSON. `size`: how large it is, and need be. `refused`: why an update is not applied.
+//!   `probe`: for fuzzers.
 //!
 //! Invariant: `records` says what the document says; the gate's ledger has every struct that the document has.
 
 mod probe;
+mod refused;
 mod size;
 #[cfg(test)]
 mod tests;
@@ -18,19 +20,21 @@ mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde_json::Value;
-use stockade_gate::{Capacity, Checked, Ledger, Limits, Standing, StateVector, Update};
+use stockade_gate::{Capacity, Checked, Ledger, Limits, StateVector, Update};
 use yrs::block::ClientID;
 use yrs::updates::decoder::Decode as _;
 use yrs::{Any, Doc, Map as _, MapRef, Options, ReadTxn as _, Transact as _, TransactionMut};
 
 use super::ceilings::Ceilings;
+use super::pace::Paces;
 use super::record::{Record, Records};
-use super::schema::{AGENTS_MAX, FIELDS, place};
+use super::schema::{FIELDS, place};
 use crate::access::Principal;
 use crate::manifest::Role;
-use size::RECORDS_BYTES_MAX;
+pub use refused::Refused;
 
 /// Bytes that a record takes at most for one that an update has: of a list of short texts.
 const VALUE_PARTS: usize = 16;
@@ -71,29 +75,6 @@ pub struct Applied {
     pub updates: Vec<Vec<u8>>,
     /// What was put back, and why: the first few of it.
     pub corrections: Vec<String>,
-}
-
-/// Why an update is not applied. Nothing has changed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    #[error("{0}")]
-    Gate(Standing),
-    #[error("{touched} may not be written by `{principal}`")]
-    Forbidden { touched: String, principal: Arc<str> },
-    #[error("there is no agent `{0}`; `stockade agents` lists all")]
-    Unknown(Arc<str>),
-    #[error("agent `{0}` would be one too many: the registry has the {AGENTS_MAX} that it may have; retire some")]
-    TooMany(Arc<str>),
-    #[error(
-        "the registry would say {wanted} bytes, and {RECORDS_BYTES_MAX} are allowed; retire agents, or shorten their texts"
-    )]
-    TooLarge { wanted: usize },
-    /// A value that may not be, or a field that there is not.
-    #[error("{0}")]
-    Invalid(String),
-    /// The gate lets nothing through that yrs refuses: a mistake in one of them.
-    #[error("the document cannot take it: {0}")]
-    Unapplied(String),
 }
 
 impl Document {
@@ -150,20 +131,19 @@ impl Document {
         Ok(())
     }
 
-    /// Applies what a client sent.
+    /// Applies what a client sent: bytes, and what the gate has read in them. `paces` says how much of it there may be.
     ///
     /// # Errors
     ///
     /// When it is not applied; nothing has changed then.
     pub fn apply(
         &mut self,
-        bytes: &[u8],
-        limits: &Limits,
+        (bytes, update): (&[u8], &Update<'_>),
         by: &Principal,
         ceilings: &Ceilings,
+        paces: &mut Paces,
     ) -> Result<Applied, Refused> {
-        let update = Update::read(bytes, limits).map_err(|error| Refused::Gate(error.into()))?;
-        let checked = self.gate.check(&update).map_err(Refused::Gate)?;
+        let checked = self.gate.check(update).map_err(Refused::Gate)?;
         if checked.is_empty() {
             return Ok(Applied::default());
         }
@@ -182,6 +162,9 @@ impl Document {
         // Numbers take no room, so that an agent can be disabled or retired in any case.
         if touched.iter().any(|(_, place)| FIELDS[*place].holds.has_length()) {
             self.has_room(bytes.len() * VALUE_PARTS)?;
+        }
+        if by.role != Role::Operator {
+            paces.take(by, checked.burden(), Instant::now())?;
         }
         let mut applied = Applied { updates: vec![self.integrate(bytes, checked)?], ..Applied::default() };
         let mut wrong = Vec::new();
@@ -260,6 +243,18 @@ impl Document {
         })
     }
 
+    /// Whether somebody has this much of a document of an earlier epoch.
+    pub fn is_of_before(&self, known: &StateVector) -> bool {
+        let now = self.epoch.host.first();
+        known.0.iter().any(|(client, _)| self.gate.is_host(*client) && Some(client) != now)
+    }
+
+    /// What somebody has of this document who has this much.
+    pub fn known(&self, mut vector: StateVector) -> StateVector {
+        vector.0.retain(|(client, clock)| *clock > 0 && self.gate.knows(*client));
+        vector
+    }
+
     /// What somebody lacks who has this much.
     pub fn diff(&self, known: &StateVector) -> Vec<u8> {
         let known = known.0.iter().map(|(client, clock)| (ClientID::new(*client), *clock));
@@ -322,7 +317,7 @@ impl Document {
         drop(txn);
         self.admit(checked);
         for (client, ranges) in deleted {
-            self.gate.note_deleted(client, &ranges);
+            self.gate.note_deleted(client, ranges);
         }
         Ok(changed)
     }

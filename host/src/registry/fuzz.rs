@@ -9,6 +9,7 @@ use stockade_gate::{Id, Limits, Message, StateVector, Update, awareness};
 
 use super::ceilings::Ceilings;
 use super::document::{Document, Epoch};
+use super::pace::Paces;
 use crate::access::Principal;
 use crate::manifest::Role;
 
@@ -31,10 +32,13 @@ const STRUCTS_MAX: u8 = 6;
 ///
 /// When something does not hold that must.
 pub fn bytes(data: &[u8]) {
-    let mut documents = Both::new();
     match Message::read(data) {
-        Ok(Message::Step1(vector)) => drop(StateVector::read(vector).map(|vector| documents.first.diff(&vector))),
-        Ok(Message::Step2(update) | Message::Update(update)) => drop(documents.take(update)),
+        Ok(Message::Step1(vector)) => {
+            if let Ok(vector) = StateVector::read(vector) {
+                Both::new().first.diff(&vector);
+            }
+        }
+        Ok(Message::Step2(update) | Message::Update(update)) => drop(Both::new_for(update)),
         Ok(Message::Awareness(states)) => {
             if let Ok(states) = awareness::read(states) {
                 assert_eq!(awareness::read(&awareness::write(states.iter().copied())), Ok(states));
@@ -42,7 +46,7 @@ pub fn bytes(data: &[u8]) {
         }
         _ => {}
     }
-    documents.take(data);
+    Both::new_for(data);
 }
 
 /// Updates made of the bytes, such as nearly fit: what the gate is for. Answers with how many it let through, and how many
@@ -66,6 +70,7 @@ pub struct Gated {
     document: Document,
     ceilings: Ceilings,
     operator: Principal,
+    paces: Paces,
 }
 
 impl Gated {
@@ -77,7 +82,7 @@ impl Gated {
             document.write(agent, &[("name", agent.into()), ("title", "An agent".into()), ("version", "1.0.0".into())]);
         }
         let operator = Principal::anonymous(100).in_role(Role::Operator);
-        Self { document, ceilings: Ceilings::default(), operator }
+        Self { document, ceilings: Ceilings::default(), operator, paces: Paces::default() }
     }
 
     /// All of it, as an update.
@@ -91,7 +96,8 @@ impl Gated {
     ///
     /// When it is refused.
     pub fn apply(&mut self, update: &[u8]) -> Vec<Vec<u8>> {
-        let applied = self.document.apply(update, &Limits::LIVE, &self.operator, &self.ceilings);
+        let read = Update::read(update, &Limits::LIVE).unwrap_or_else(|malformed| panic!("{malformed}"));
+        let applied = self.document.apply((update, &read), &self.operator, &self.ceilings, &mut self.paces);
         // Whoever serves takes them after each group.
         self.document.take_changed();
         applied.unwrap_or_else(|refused| panic!("{refused}")).updates
@@ -114,6 +120,13 @@ impl Both {
         }
         sent.iter().for_each(|update| both.second.restore(update).expect("the host's own"));
         both
+    }
+
+    /// Documents that took an update, made only when it can be read at all: most bytes cannot.
+    fn new_for(update: &[u8]) -> Option<Self> {
+        Update::read(update, &Limits::LIVE).ok()?;
+        let mut both = Self::new();
+        both.take(update).then_some(both)
     }
 
     /// Whether the gate lets an update through; then both have it.

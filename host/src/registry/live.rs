@@ -105,13 +105,18 @@ impl Handle {
     /// One that is paid for by a ledger of its own.
     #[cfg(test)]
     pub(crate) fn open_for_test(manifest: &Manifest, data: &Path) -> Self {
+        Self::open_for_test_within(64 << 20, manifest, data)
+    }
+
+    /// As [`Handle::open_for_test`], with so many bytes for the document.
+    #[cfg(test)]
+    pub(crate) fn open_for_test_within(bytes: u64, manifest: &Manifest, data: &Path) -> Self {
         let ledger = stockade_ledger::Ledger::new(256 << 20);
-        let account = |name: &str| {
-            let spec = stockade_ledger::Spec { name: name.into(), ceiling: 64 << 20, floor: 0 };
-            ledger.account(spec).expect("there is enough")
+        let account = |name: &str, ceiling: u64| {
+            ledger.account(stockade_ledger::Spec { name: name.into(), ceiling, floor: 0 }).expect("there is enough")
         };
-        let paying =
-            Paying { document: account("document"), incoming: account("incoming"), outgoing: account("outgoing") };
+        let [incoming, outgoing] = ["incoming", "outgoing"].map(|name| account(name, 64 << 20));
+        let paying = Paying { document: account("document", bytes), incoming, outgoing };
         Self::open(manifest, data, paying).expect("a document can be made here")
     }
 

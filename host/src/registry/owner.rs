@@ -12,13 +12,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use stockade_gate::{Limits, Message, StateVector};
+use stockade_gate::{Limits, Message, StateVector, Update};
 use stockade_ledger::{Account, Charge};
 use tokio::sync::mpsc;
 
-use super::document::{Applied, Document, Epoch};
+use super::document::{Applied, Document, Epoch, Refused};
 use super::live::{Shared, View};
 use super::outbox::{Ending, Frame};
+use super::pace::Paces;
 use super::store::Store;
 use crate::access::{Principal, random};
 use command::Answer;
@@ -62,7 +63,9 @@ struct Owner {
     account: Account,
     /// The whole of it as a frame, until it changes: what everybody asks for who comes anew.
     whole: Option<Arc<Frame>>,
-    /// When it was last tried to store the document again after that failed.
+    /// How fast who may write.
+    paces: Paces,
+    /// When it was last tried to store the document again after that failed, or to read it.
     tried: Option<Instant>,
     /// What is in memory is not what is on disk, which could not be read when that was tried.
     astray: bool,
@@ -101,7 +104,8 @@ impl Owner {
     fn open(mut store: Store, shared: Arc<Shared>, account: Account) -> anyhow::Result<Self> {
         let document = read(&mut store)?;
         let charge = account.empty();
-        let mut owner = Self { document, store, shared, charge, account, whole: None, tried: None, astray: false };
+        let (whole, paces, tried) = (None, Paces::default(), None);
+        let mut owner = Self { document, store, shared, charge, account, whole, paces, tried, astray: false };
         owner.publish();
         // One without room would not let its own agents be retired: it is served, and takes no edits of clients.
         owner.tidy();
@@ -126,14 +130,15 @@ impl Owner {
             let done = std::panic::catch_unwind(AssertUnwindSafe(|| self.serve(group)));
             if done.is_err() {
                 tracing::error!("the registry's document failed; it is read anew from disk");
-                self.reread();
+                let read = std::panic::catch_unwind(AssertUnwindSafe(|| self.reread()));
+                self.astray |= read.is_err();
             }
         }
         self.shared.audience.each(|outbox| outbox.end(Ending::Stop));
     }
 
     fn serve(&mut self, group: Vec<Command>) {
-        if self.astray {
+        if self.astray && self.may_try() {
             self.reread();
         }
         if self.astray {
@@ -145,7 +150,7 @@ impl Owner {
         for command in group {
             match command {
                 command if !writable && command.writes() => command.fail(&Failed::disk()),
-                Command::Diff { known, step_2, answer } => asked.push(Asked::Diff(known, step_2, answer)),
+                Command::Diff { known, step_2, answer, .. } => asked.push(Asked::Diff(known, step_2, answer)),
                 Command::Vector { answer } => asked.push(Asked::Vector(answer)),
                 Command::Apply { bytes, charge, sync, by, answer } => {
                     let applied = self.apply(&bytes, sync, &by);
@@ -187,7 +192,7 @@ impl Owner {
                 continue;
             }
             match asked {
-                Asked::Diff(known, step_2, answer) => drop(answer.send(self.diff(&known, step_2))),
+                Asked::Diff(known, step_2, answer) => drop(answer.send(self.diff(known, step_2))),
                 Asked::Vector(answer) => drop(answer.send(Ok(self.document.state_vector()))),
             }
         }
@@ -195,12 +200,14 @@ impl Owner {
 
     fn apply(&mut self, bytes: &[u8], sync: bool, by: &Principal) -> Result<Applied, Failed> {
         let limits = if sync { Limits::SYNC } else { Limits::LIVE };
+        let charge = |bytes: usize| {
+            self.account.charge(bytes as u64).map_err(|refusal| Failed::NoRoom(refusal.to_string().into()))
+        };
         // For reading it, and for what may stay of it.
-        let _room = self
-            .account
-            .charge((limits.cost(bytes.len()) + 2 * bytes.len()) as u64)
-            .map_err(|refusal| Failed::NoRoom(refusal.to_string().into()))?;
-        Ok(self.document.apply(bytes, &limits, by, &self.shared.ceilings)?)
+        let _room = charge(limits.cost(bytes.len()) + 2 * bytes.len())?;
+        let update = Update::read(bytes, &limits).map_err(|error| Refused::Gate(error.into()))?;
+        let _values = charge(update.values_cost())?;
+        Ok(self.document.apply((bytes, &update), by, &self.shared.ceilings, &mut self.paces)?)
     }
 
     /// Stores updates, and tells everybody of them; false if they are undone because the disk did not take them.
@@ -258,10 +265,11 @@ impl Owner {
         Ok(())
     }
 
-    fn diff(&mut self, known: &StateVector, step_2: bool) -> Result<Difference, Failed> {
-        if self.document.epoch().host.iter().skip(1).any(|host| known.names(*host)) {
+    fn diff(&mut self, known: StateVector, step_2: bool) -> Result<Difference, Failed> {
+        if self.document.is_of_before(&known) {
             return Ok(Difference::Retired);
         }
+        let known = &self.document.known(known);
         let whole = step_2 && known.0.is_empty();
         if let Some(frame) = self.whole.as_ref().filter(|_| whole) {
             return Ok(Difference::Frame(frame.clone()));
@@ -281,10 +289,9 @@ impl Owner {
         if !self.store.is_stuck() {
             return true;
         }
-        if self.tried.is_some_and(|tried| tried.elapsed() < HEAL_PAUSE) {
+        if !self.may_try() {
             return false;
         }
-        self.tried = Some(Instant::now());
         let state = self.document.diff(&StateVector::default());
         let healed = self.store.reopen().and_then(|()| self.store.snapshot(self.document.epoch(), &state));
         match &healed {
@@ -293,6 +300,15 @@ impl Owner {
         }
         self.shared.set_stuck(healed.is_err());
         healed.is_ok()
+    }
+
+    /// Whether the last try was long enough ago for another.
+    fn may_try(&mut self) -> bool {
+        let may = self.tried.is_none_or(|tried| tried.elapsed() >= HEAL_PAUSE);
+        if may {
+            self.tried = Some(Instant::now());
+        }
+        may
     }
 
     /// Reads the document anew from disk, as it was before this group.
@@ -311,6 +327,8 @@ impl Owner {
             Ok(mut document) => {
                 document.succeed(&self.document);
                 self.document = document;
+                // It may have failed for another reason than its disk.
+                self.shared.set_stuck(self.store.is_stuck());
             }
             Err(error) => {
                 tracing::error!(

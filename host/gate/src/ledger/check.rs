@@ -1,72 +1,15 @@
 //! What an update adds and deletes, resolved against what is known.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use super::checked::{Added, Burden, Checked};
 use super::names::New;
-use super::{Entry, Kind, Ledger, Of, Place, Standing, Touch, WHOLE, find, push};
+use super::{Entry, Kind, Ledger, Of, Place, Standing, WHOLE, find};
 use crate::Malformed;
 use crate::update::{Content, Id, Link, Section, Struct, Update, What};
 
 /// Maps within maps: an agent in the root, and a map as a field.
 const NESTING_MAX: u8 = 2;
-
-/// An update that fits, and what it would change. To be [admitted](Ledger::admit) once it is applied.
-#[derive(Debug)]
-pub struct Checked {
-    /// Of the ledger it was checked against.
-    pub(super) version: u64,
-    pub(super) added: Vec<Added>,
-    /// Ranges that were not deleted before.
-    pub(super) deleted: Vec<(u64, Vec<[u32; 2]>)>,
-    /// Names that are new.
-    pub(super) agents: Vec<Box<str>>,
-    pub(super) fields: Vec<Box<str>>,
-    touched: Vec<Place>,
-}
-
-/// Structs of one client that are new.
-#[derive(Debug)]
-pub(super) struct Added {
-    pub client: u64,
-    pub entries: Vec<Entry>,
-    /// The first clock of them.
-    pub known: u32,
-    /// The first clock behind them.
-    pub next: u32,
-}
-
-impl Checked {
-    /// True if it changes nothing: all of it is known.
-    pub fn is_empty(&self) -> bool {
-        self.added.is_empty() && self.deleted.is_empty()
-    }
-
-    /// Clients of whom it brings structs, and how many of theirs were known before.
-    pub fn writers(&self) -> impl Iterator<Item = (u64, u32)> {
-        self.added.iter().map(|added| (added.client, added.known))
-    }
-
-    /// What it would set or delete, each once. `ledger` is the one that checked it.
-    pub fn touches<'a>(&'a self, ledger: &'a Ledger) -> impl Iterator<Item = Touch<'a>> {
-        let agents = &ledger.names.agents;
-        let fields = &ledger.names.fields;
-        self.touched.iter().filter_map(move |place| {
-            let agent = name(agents.get(place.agent), &self.agents, place.agent as usize, agents.len())?;
-            let field = match place.field {
-                WHOLE => None,
-                field => {
-                    let number = field - 1;
-                    Some(name(fields.get(number), &self.fields, number as usize, fields.len())?)
-                }
-            };
-            Some(Touch { agent, field })
-        })
-    }
-}
-
-fn name<'a>(known: Option<&'a str>, new: &'a [Box<str>], number: usize, count: usize) -> Option<&'a str> {
-    known.or_else(|| new.get(number.checked_sub(count)?).map(|name| &**name))
-}
 
 impl Ledger {
     /// Holds a foreign update against what is known.
@@ -99,10 +42,10 @@ impl Ledger {
     /// Whether there is room for it, too.
     fn check_room(&self, checked: &Checked) -> Result<(), Standing> {
         let capacity = &self.capacity;
-        let new_clients = checked.added.iter().filter(|added| added.known == 0).count();
-        let new_entries: usize = checked.added.iter().map(|added| added.entries.len()).sum();
-        self.holds("clients", capacity.clients, self.clients.len() + new_clients)?;
-        self.holds("entries", capacity.entries, self.entries + new_entries)?;
+        let Burden { entries, clients, comparisons } = checked.burden();
+        self.holds("clients", capacity.clients, self.clients.len() + clients)?;
+        self.holds("entries", capacity.entries, self.entries + entries)?;
+        self.holds("comparisons of one update", capacity.comparisons, comparisons)?;
         self.holds("names of agents", capacity.agents, self.names.agents.len() + checked.agents.len())?;
         self.holds("names of fields", capacity.fields, self.names.fields.len() + checked.fields.len())
     }
@@ -132,6 +75,13 @@ struct Resolving<'a> {
     agents: New<'a>,
     fields: New<'a>,
     touched: Vec<Place>,
+    /// Those whose places this update takes.
+    replaced: HashSet<Id>,
+    /// All but the last of those that are several in one.
+    several: Vec<(u64, [u32; 2])>,
+    /// Entries that it adds at each place.
+    chains: HashMap<Place, u32>,
+    comparisons: usize,
 }
 
 /// New structs of one client.
@@ -140,6 +90,7 @@ struct Open<'a> {
     /// Those still to be resolved.
     rest: &'a [Struct<'a>],
     entries: Vec<Entry>,
+    joins: bool,
     /// Up to here it is known, or resolved.
     at: u32,
     /// The clock that `rest` begins with: before `at`, if the first of it is known in part.
@@ -166,12 +117,23 @@ impl<'a> Resolving<'a> {
             }
             let end = end(section);
             if end > next {
-                opens.push(open(section, next, end));
+                opens.push(open(section, next, end)?);
             }
         }
         let by_client = opens.iter().enumerate().map(|(place, open)| (open.client, place)).collect();
         let (agents, fields) = (New::behind(&ledger.names.agents), New::behind(&ledger.names.fields));
-        Ok(Self { ledger, opens, by_client, agents, fields, touched: Vec::new() })
+        Ok(Self {
+            ledger,
+            opens,
+            by_client,
+            agents,
+            fields,
+            touched: Vec::new(),
+            replaced: HashSet::new(),
+            several: Vec::new(),
+            chains: HashMap::new(),
+            comparisons: 0,
+        })
     }
 
     /// Resolves all structs. Each client's in turn, as far as they go; who waits for another's is woken by it.
@@ -250,11 +212,58 @@ impl<'a> Resolving<'a> {
         if of.kind != Kind::Gone {
             self.touched.push(of.place);
         }
+        let Open { client, at, .. } = self.opens[turn];
+        let joined = match one.what {
+            What::Item(Link::Origin(id), _) if of.kind != Kind::Gone => {
+                let is_taken = !self.replaced.insert(id) || self.ledger.is_replaced(id);
+                if is_taken {
+                    self.compare(of.place);
+                }
+                !is_taken && id.client == client && id.clock.checked_add(1) == Some(at)
+            }
+            What::Item(..) if of.kind != Kind::Gone => {
+                self.compare(of.place);
+                false
+            }
+            // What is nowhere is one run, wherever it was.
+            _ => true,
+        };
         let open = &mut self.opens[turn];
-        push(&mut open.entries, Entry { clock: open.at, of });
+        match open.entries.last() {
+            None => {
+                open.joins = joined;
+                open.entries.push(Entry { clock: at, of });
+            }
+            Some(last) if joined && last.of == of => {}
+            Some(_) => open.entries.push(Entry { clock: at, of }),
+        }
+        if !joined && of.kind != Kind::Gone {
+            *self.chains.entry(of.place).or_default() += 1;
+        }
+        if one.len > 1 && of.kind != Kind::Gone {
+            self.several.push((client, [at, at + one.len - 1]));
+        }
         open.begins += one.len;
         open.at = open.begins;
         open.rest = &open.rest[1..];
+    }
+
+    /// A struct is compared with all that there are at its place.
+    fn compare(&mut self, place: Place) {
+        let there = [self.ledger.chains.get(&place), self.chains.get(&place)].into_iter().flatten();
+        self.comparisons += 1 + there.sum::<u32>() as usize;
+    }
+
+    /// Those of this update whose places are taken: what others name, and all but the last of what is several in one.
+    fn replaced(&self) -> HashMap<u64, Vec<[u32; 2]>> {
+        let mut replaced: HashMap<u64, Vec<[u32; 2]>> = HashMap::new();
+        for id in &self.replaced {
+            replaced.entry(id.client).or_default().push([id.clock, id.clock + 1]);
+        }
+        for (client, range) in &self.several {
+            replaced.entry(*client).or_default().push(*range);
+        }
+        replaced
     }
 
     /// Adds what is deleted.
@@ -268,18 +277,20 @@ impl<'a> Resolving<'a> {
         }
         self.touched.sort_unstable();
         self.touched.dedup();
-        let ledger = self.ledger;
+        let (ledger, replaced) = (self.ledger, self.replaced());
         let added = |open: Open<'_>| {
             let known = ledger.next(open.client);
-            Added { client: open.client, entries: open.entries, known, next: open.end }
+            Added { client: open.client, entries: open.entries, joins: open.joins, known, next: open.end }
         };
         Ok(Checked {
             version: ledger.version,
             added: self.opens.into_iter().map(added).collect(),
+            replaced,
             deleted,
             agents: self.agents.into_names(),
             fields: self.fields.into_names(),
             touched: self.touched,
+            comparisons: self.comparisons,
         })
     }
 
@@ -309,14 +320,22 @@ impl<'a> Resolving<'a> {
     }
 }
 
-fn open<'a>(section: &'a Section<'a>, next: u32, end: u32) -> Open<'a> {
+/// The structs of a section that are new.
+fn open<'a>(section: &'a Section<'a>, next: u32, end: u32) -> Result<Open<'a>, Standing> {
     let (mut rest, mut begins) = (section.structs.as_slice(), section.clock);
     while let Some((first, behind)) = rest.split_first()
         && begins + first.len <= next
     {
         (rest, begins) = (behind, begins + first.len);
     }
-    Open { client: section.client, rest, entries: Vec::new(), at: next, begins, end, waiting: Vec::new() }
+    // Of an item that is known in part, a library takes the rest for one that comes behind the known part, wherever that is, and
+    // whatever is said here. Whoever is asked for the rest alone says so.
+    let in_part = begins < next && matches!(rest.first(), Some(Struct { what: What::Item(..), .. }));
+    if in_part {
+        return Err(Standing::Gap { client: section.client, clock: next });
+    }
+    let entries = Vec::new();
+    Ok(Open { client: section.client, rest, entries, joins: false, at: next, begins, end, waiting: Vec::new() })
 }
 
 /// The struct that one depends on.

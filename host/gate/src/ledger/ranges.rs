@@ -1,5 +1,8 @@
 //! Which clocks of one client are deleted.
 
+/// So many are added one by one.
+const FEW: usize = 8;
+
 /// Ranges `[begin, end)` that ascend and do not touch.
 #[derive(Debug, Default)]
 pub struct Ranges(Vec<[u32; 2]>);
@@ -16,6 +19,33 @@ impl Ranges {
             (begin, end) = (begin.min(first[0]), end.max(last[1]));
         }
         self.0.splice(first..behind, [[begin, end]]);
+    }
+
+    /// Adds some, in whatever order: if they are many, in one pass.
+    pub fn extend(&mut self, mut more: Vec<[u32; 2]>) {
+        if more.len() <= FEW {
+            return more.into_iter().for_each(|[begin, end]| self.add(begin, end));
+        }
+        more.sort_unstable();
+        let before = std::mem::take(&mut self.0);
+        let (mut before, mut more) = (before.into_iter().peekable(), more.into_iter().peekable());
+        let mut next = || match (before.peek(), more.peek()) {
+            (Some(one), Some(other)) if other < one => more.next(),
+            (Some(_), _) => before.next(),
+            (None, _) => more.next(),
+        };
+        while let Some([begin, end]) = next() {
+            match self.0.last_mut() {
+                _ if begin >= end => {}
+                Some([_, last]) if *last >= begin => *last = end.max(*last),
+                _ => self.0.push([begin, end]),
+            }
+        }
+    }
+
+    pub fn has(&self, clock: u32) -> bool {
+        let first = self.0.partition_point(|range| range[1] <= clock);
+        self.0.get(first).is_some_and(|range| range[0] <= clock)
     }
 
     /// The parts of a range that are not there.

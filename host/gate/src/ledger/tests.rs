@@ -62,12 +62,17 @@ fn what_is_known_changes_nothing() {
     admit(&mut ledger, &edit);
     let again = Update::read(&edit.bytes(), &Limits::LIVE).map(|update| ledger.check(&update).unwrap().is_empty());
     assert_eq!(again, Ok(true));
-    // Of a run that is known in part, the rest is new.
+    // Of a run that is known in part, the rest is new; but nobody knows where it belongs, unless it is nowhere.
     admit(&mut ledger, &Draft::default().section(7, 1, [instead_of(at(7, 0), deleted(2))]));
-    let longer = Draft::default().section(7, 0, [gone(1), instead_of(at(7, 0), deleted(4))]);
-    assert_eq!(touches(&ledger, &longer), Ok(vec!["files.title".to_owned()]));
-    admit(&mut ledger, &longer);
-    assert_eq!(ledger.clients[&7].next, 5);
+    for link in [instead_of(at(7, 0), deleted(4)), within(at(HOST, 0), "memory", deleted(4))] {
+        let longer = Draft::default().section(7, 0, [gone(1), link]);
+        assert_eq!(touches(&ledger, &longer), Err(Standing::Gap { client: 7, clock: 3 }), "{longer:?}");
+    }
+    assert_eq!(touches(&ledger, &Draft::default().section(7, 0, [gone(4)])), Ok(vec![]));
+    let rest = Draft::default().section(7, 3, [instead_of(at(7, 2), deleted(2))]);
+    assert_eq!(touches(&ledger, &rest), Ok(vec!["files.title".to_owned()]));
+    admit(&mut ledger, &rest);
+    assert_eq!((ledger.clients[&7].next, ledger.clients[&7].entries.len()), (5, 2), "a run of deleted ones");
     // The host's structs come back with everybody's first answer; as long as they are none but its own, that is fine.
     let echo = Draft::default().section(HOST, 0, [root("files", map()), gone(1)]);
     assert_eq!(touches(&ledger, &echo), Ok(vec![]));
@@ -141,7 +146,7 @@ fn nobody_writes_in_the_hosts_name() {
 
 #[test]
 fn every_capacity_is_met() {
-    let one = Capacity { clients: 1, entries: 2, agents: 1, fields: 1 };
+    let one = Capacity { clients: 1, entries: 2, agents: 1, fields: 1, comparisons: 9 };
     let check = |capacity: Capacity, draft: Draft| {
         let bytes = draft.bytes();
         Ledger::new(vec![HOST], capacity).check(&Update::read(&bytes, &Limits::LIVE).unwrap()).map(drop)
@@ -155,6 +160,44 @@ fn every_capacity_is_met() {
     let wide = Capacity { entries: 9, ..one };
     assert_eq!(check(wide, more(root("b", map()))), full("names of agents", 1, 2));
     assert_eq!(check(wide, more(within(at(7, 0), "g", value(1)))), full("names of fields", 1, 2));
+    let slow = Capacity { comparisons: 3, ..wide };
+    check(slow, more(within(at(7, 0), "f", value(1)))).unwrap_err();
+    assert_eq!(check(slow, more(within(at(7, 0), "f", value(1)))), full("comparisons of one update", 3, 4));
+}
+
+/// As the library does it: what takes no other's place is compared with all at its place, what takes that of one whose place is
+/// taken with all behind it; the rest with nothing.
+#[test]
+fn what_stands_beside_others_is_compared_with_them() {
+    let mut ledger = ledger();
+    let burden = |ledger: &Ledger, draft: &Draft| {
+        let bytes = draft.bytes();
+        ledger.check(&Update::read(&bytes, &Limits::SYNC).unwrap()).unwrap().burden()
+    };
+    let draft = Draft::default;
+    // By turns, as two do who hear of each other.
+    let mut last = at(HOST, 1);
+    for clock in 0..10 {
+        for client in [7, 8] {
+            let edit = draft().section(client, clock, [instead_of(last, value(1))]);
+            assert_eq!(burden(&ledger, &edit).comparisons, 0);
+            admit(&mut ledger, &edit);
+            last = at(client, clock);
+        }
+    }
+    assert_eq!(ledger.used().entries, 2 + 20, "the library makes no runs of them");
+    let late = draft().section(9, 0, [instead_of(at(HOST, 1), value(1))]);
+    assert_eq!(burden(&ledger, &late), Burden { entries: 1, clients: 1, comparisons: 1 + 21 });
+    let beside = draft().section(9, 0, (0..3).map(|_| instead_of(last, value(1))));
+    assert_eq!(burden(&ledger, &beside), Burden { entries: 3, clients: 1, comparisons: 22 + 1 + 23 + 1 });
+    let first = draft().section(9, 0, (0..2).map(|_| within(at(HOST, 0), "title", value(1))));
+    assert_eq!(burden(&ledger, &first), Burden { entries: 2, clients: 1, comparisons: 22 + 23 });
+    let elsewhere = draft().section(9, 0, [within(at(HOST, 0), "memory", value(1))]);
+    assert_eq!(burden(&ledger, &elsewhere).comparisons, 1);
+    // Within a run, all but the last are taken.
+    admit(&mut ledger, &draft().section(9, 0, [instead_of(last, deleted(5))]));
+    assert!(burden(&ledger, &draft().section(9, 5, [instead_of(at(9, 3), value(1))])).comparisons > 0);
+    assert_eq!(burden(&ledger, &draft().section(9, 5, [instead_of(at(9, 4), value(1))])).comparisons, 0);
 }
 
 #[test]
@@ -163,8 +206,8 @@ fn runs_of_one_field_are_one_entry() {
     let edits =
         (0..100).map(|n| instead_of(at(if n == 0 { HOST } else { 7 }, if n == 0 { 1 } else { n - 1 }), value(1)));
     admit(&mut ledger, &Draft::default().section(7, 0, edits));
-    assert_eq!(ledger.used(), Capacity { clients: 2, entries: 3, agents: 1, fields: 1 });
-    ledger.note_deleted(7, &[[0, 99], [99, 200]]);
+    assert_eq!(ledger.used(), Capacity { clients: 2, entries: 3, agents: 1, fields: 1, comparisons: 0 });
+    ledger.note_deleted(7, vec![[0, 99], [99, 200]]);
     assert_eq!(ledger.clients[&7].deleted.ranges(), [[0, 100]], "no more than there is");
     assert!(ledger.bytes() > 100 && ledger.bytes() < 4096, "{}", ledger.bytes());
 }
@@ -181,4 +224,15 @@ fn ranges_melt_together() {
     assert_eq!(ranges.missing(15, 21), [[16, 20]]);
     ranges.add(1, 25);
     assert_eq!(ranges.ranges(), [[0, 30]]);
+    assert!(ranges.has(0) && ranges.has(29) && !ranges.has(30));
+    // Many at once are the same as one by one.
+    let many: Vec<[u32; 2]> =
+        (0..100).map(|n| n * 37 % 101).map(|begin| [2 * begin, 2 * begin + 1 + begin % 2]).collect();
+    let (mut one_by_one, mut at_once) = (Ranges::default(), Ranges::default());
+    for ranges in [&mut one_by_one, &mut at_once] {
+        ranges.add(31, 77);
+    }
+    many.iter().for_each(|[begin, end]| one_by_one.add(*begin, *end));
+    at_once.extend(many);
+    assert_eq!(at_once.ranges(), one_by_one.ranges());
 }

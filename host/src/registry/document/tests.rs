@@ -1,7 +1,9 @@
 //! A real document, and clients that are real documents of their own.
 
+mod hostile;
 mod size;
 
+use stockade_gate::Standing;
 use yrs::{Array as _, StateVector as Vector, Text as _};
 
 use super::*;
@@ -26,6 +28,7 @@ struct Host {
     ceilings: Ceilings,
     operator: Principal,
     reader: Principal,
+    paces: Paces,
 }
 
 impl Host {
@@ -38,11 +41,16 @@ impl Host {
         let reader = Principal::anonymous(100);
         let operator = Principal::anonymous(100).in_role(Role::Operator);
         assert_eq!(Access::new(&manifest, None).anonymous().role, Role::Reader);
-        Self { document, ceilings: Ceilings::new(&manifest), operator, reader }
+        Self { document, ceilings: Ceilings::new(&manifest), operator, reader, paces: Paces::default() }
     }
 
     fn apply(&mut self, bytes: &[u8]) -> Result<Applied, Refused> {
-        self.document.apply(bytes, &Limits::LIVE, &self.operator, &self.ceilings)
+        self.apply_by(&Principal::anonymous(100).in_role(Role::Operator), bytes)
+    }
+
+    fn apply_by(&mut self, by: &Principal, bytes: &[u8]) -> Result<Applied, Refused> {
+        let update = Update::read(bytes, &Limits::LIVE).map_err(|malformed| Refused::Gate(malformed.into()))?;
+        self.document.apply((bytes, &update), by, &self.ceilings, &mut self.paces)
     }
 
     fn value(&self, agent: &str, field: &str) -> Value {
@@ -173,9 +181,8 @@ fn what_somebody_may_not_write_changes_nothing() {
     let mut host = Host::new();
     let before = host.document.diff(&StateVector::default());
     let forbidden = |host: &mut Host, edit: Vec<u8>, by: fn(&Host) -> &Principal| {
-        let Host { document, ceilings, .. } = &mut *host;
         let by = Principal::anonymous(100).in_role(by(&Host::new()).role.clone());
-        document.apply(&edit, &Limits::LIVE, &by, ceilings).unwrap_err().to_string()
+        host.apply_by(&by, &edit).unwrap_err().to_string()
     };
     let as_operator: fn(&Host) -> &Principal = |host| &host.operator;
     let as_reader: fn(&Host) -> &Principal = |host| &host.reader;
@@ -220,7 +227,7 @@ fn publishers_write_what_is_for_people_of_their_own_agents() {
     let publisher = Principal::anonymous(100).in_role(publisher_of("files"));
     let may = |host: &mut Host, client: u64, agent: &str, field: &'static str, value: Value| {
         let edit = Client::new(client, host).set(agent, field, value);
-        host.document.apply(&edit, &Limits::LIVE, &publisher, &host.ceilings).is_ok()
+        host.apply_by(&publisher, &edit).is_ok()
     };
     assert!(may(&mut host, 1, "files", "title", "mine".into()));
     assert!(may(&mut host, 2, "files", "description", "for all".into()));
@@ -297,6 +304,17 @@ fn a_document_that_begins_anew_says_the_same_in_less() {
     );
     // Whoever has synced names the host's new id.
     assert!(next.state_vector().names(HOST + 1));
+}
+
+#[test]
+fn so_many_epochs_of_before_are_remembered() {
+    let ids: Vec<u64> = (0..=EPOCHS_MAX as u64).map(|id| HOST + id).collect();
+    let mut document = Document::new(Epoch { number: 9, host: ids.clone() });
+    document.begin();
+    let (next, _) = document.renewed(HOST - 1);
+    let known = &next.epoch().host;
+    assert_eq!((next.epoch().number, known.len(), known[0]), (10, EPOCHS_MAX + 1, HOST - 1));
+    assert_eq!(known[1..], ids[..EPOCHS_MAX], "the earliest is forgotten");
 }
 
 #[test]

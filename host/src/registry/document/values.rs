@@ -53,7 +53,7 @@ pub fn record<T: ReadTxn>(txn: &T, agents: &MapRef, agent: &str) -> Option<Recor
 }
 
 /// Never deeper than the gate lets values be. What JSON has not is null.
-fn json(any: Any) -> Value {
+pub fn json(any: Any) -> Value {
     match any {
         Any::Null | Any::Undefined | Any::Buffer(_) => Value::Null,
         Any::Bool(truth) => truth.into(),

@@ -1,0 +1,34 @@
+//! Why an update is not applied.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use stockade_gate::Standing;
+
+use super::size::RECORDS_BYTES_MAX;
+use crate::registry::schema::AGENTS_MAX;
+
+/// Why an update is not applied. Nothing has changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("{0}")]
+    Gate(Standing),
+    #[error("{touched} may not be written by `{principal}`")]
+    Forbidden { touched: String, principal: Arc<str> },
+    #[error("there is no agent `{0}`; `stockade agents` lists all")]
+    Unknown(Arc<str>),
+    #[error("agent `{0}` would be one too many: the registry has the {AGENTS_MAX} that it may have; retire some")]
+    TooMany(Arc<str>),
+    #[error(
+        "the registry would say {wanted} bytes, and {RECORDS_BYTES_MAX} are allowed; retire agents, or shorten their texts"
+    )]
+    TooLarge { wanted: usize },
+    #[error("`{principal}` adds to the document faster than anybody but an operator may; there is room again in {} s", wait.as_secs() + 1)]
+    TooFast { principal: Arc<str>, wait: Duration },
+    /// A value that may not be, or a field that there is not.
+    #[error("{0}")]
+    Invalid(String),
+    /// The gate lets nothing through that yrs refuses: a mistake in one of them.
+    #[error("the document cannot take it: {0}")]
+    Unapplied(String),
+}
