@@ -32,9 +32,11 @@ mod range;
 mod reply;
 mod resource;
 mod route;
+mod rows;
 mod socket;
 mod status;
 mod versions;
+mod websocket;
 mod yjs;
 
 use std::sync::Arc;

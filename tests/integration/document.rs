@@ -99,6 +99,8 @@ fn hostile(host: (u64, u32)) -> Vec<(&'static str, Vec<u8>, Option<u16>)> {
         ("maps three deep", nested(3), Some(4400)),
         ("a claim of 2^27 clients", vec![0x80, 0x80, 0x80, 0x40], Some(4400)),
         ("claims of a million entries", value(claims), Some(4400)),
+        ("bytes, which no field holds", value(vec![1, 116, 2, 1, 1]), Some(4400)),
+        ("a value of 300 parts", value([vec![1, 117, 0xac, 2], vec![126; 300]].concat()), Some(4400)),
         ("a thousand clients and one key", crowd(1_000), Some(4400)),
         ("a hundred clients and one key", crowd(100), Some(4403)),
         ("the host's own id", draft().section(host.0, host.1, [root("a", map())]).bytes(), Some(4400)),
@@ -270,6 +272,24 @@ async fn operators_change_entries_from_the_command_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn more_agents_than_one_answer_has_are_all_shown() {
+    let names: Vec<String> = (0..1_100).map(|number| format!("agent-{number:04}")).collect();
+    let agents: String = names.iter().map(|name| format!("  {name}: {{ component: published }}\n")).collect();
+    let host = host(&format!("agents:\n{agents}")).await;
+    for command in ["status", "agents"] {
+        let (done, said) = stockade(&host, &[command, "--json"]).await;
+        let said: Value = serde_json::from_str(&said).unwrap_or_else(|error| panic!("{done} {error}: {said}"));
+        let shown: Vec<String> = match &said["agents"] {
+            Value::Array(rows) => rows.iter().map(|row| row["name"].as_str().expect("a name").to_owned()).collect(),
+            rows => rows.as_object().expect("entries").keys().cloned().collect(),
+        };
+        assert!(done && shown == names && said["next"].is_null(), "{command}: {} agents", shown.len());
+    }
+    let (_, table) = stockade(&host, &["agents"]).await;
+    assert_eq!(table.matches("refused").count(), names.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_disabled_is_not_served_until_it_is_enabled() {
     let host = host(MANIFEST).await;
     for (off, on) in [("disable", "enable"), ("retire", "enable")] {
@@ -284,6 +304,27 @@ async fn what_is_disabled_is_not_served_until_it_is_enabled() {
         let (done, said) = stockade(&host, &[on, "hello"]).await;
         assert!(done, "{said}");
         greeted(&host, is_served).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_disabled_is_refused_from_the_first_moment_of_a_start() {
+    let manifest = "agents: { hello: { component: '{agents}/hello.wasm' } }";
+    let host = TestHost::start(manifest);
+    assert!(is_served(&host.agent("hello").call("greet", json!({ "name": "Ann" })).await));
+    let mut editor = Editor::connect(host.address, Some(&host.operator_token())).await.expect("served");
+    editor.set([("hello", "enabled", false)]).await.expect("sent");
+    editor.settle().await.expect("taken");
+    drop(editor);
+    let host = host.again_loading_on(manifest);
+    let (mut settled, mut calls) = (false, 0);
+    while !settled || calls < 20 {
+        settled = host.is_settled();
+        let answer = host.agent("hello").call("greet", json!({ "name": "Ann" })).await;
+        let limit = answer.body["error"]["data"]["limit"].as_str().unwrap_or_default().to_owned();
+        assert!(["disabled", "not-loaded"].contains(&&*limit), "{}", answer.body);
+        assert!(!settled || limit == "disabled", "{}", answer.body);
+        calls += 1;
     }
 }
 

@@ -29,6 +29,7 @@ mod sessions;
 mod shares;
 mod shipped;
 mod soak;
+mod sockets;
 mod streams;
 mod tidy;
 mod wire;

@@ -6,28 +6,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
-use axum::extract::{FromRequestParts as _, Path, Request, State};
-use axum::http::header::{CONTENT_TYPE, SEC_WEBSOCKET_PROTOCOL};
+use axum::extract::{Path, Request, State};
+use axum::http::header::{CONTENT_TYPE, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use stockade_gate::MESSAGE_BYTES_MAX;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::post::come_in;
 use super::reply::{Connection, closing, plain};
 use super::route::Desk;
+use super::websocket::{Broken, Handshake, Message, WebSocket, opcode};
 use crate::access::Principal;
 use crate::agent::Unit;
 use crate::mcp::buffer::{Buffer, Overflow};
 use crate::mcp::{Reply, amount};
 use crate::registry::schema::json_schema;
 use crate::registry::{Close, DOCUMENT, Handle, Next, Outgoing, Session};
-
-/// Bytes of the buffer that frames are read into; it grows to the frame's size, and no further.
-const READ_BUFFER_BYTES: usize = 4 << 10;
-
-/// Bytes of a frame: a message, and what names it.
-const FRAME_BYTES_MAX: usize = stockade_gate::MESSAGE_BYTES_MAX;
 
 /// Bytes of a client's control frame besides what it says (RFC 6455, 5.2): with its mask.
 const CONTROL_HEAD_BYTES: usize = 6;
@@ -43,6 +40,9 @@ const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
 /// Bytes of the schema.
 const SCHEMA_BYTES_MAX: u64 = 64 << 10;
+
+/// The client goes (RFC 6455, 7.4.1).
+const NORMAL: u16 = 1000;
 
 /// The document does not exist (y-websocket: final).
 const NOT_FOUND: u16 = 4404;
@@ -86,23 +86,25 @@ pub async fn connect(desk: &Desk, name: String, request: Request) -> Response {
     // A client that names protocols wants one of them: the first, which may be its token, goes back to it alone.
     let named = parts.headers.get(SEC_WEBSOCKET_PROTOCOL).and_then(|value| value.to_str().ok());
     let protocol = named.and_then(|named| named.split(',').next()).map(|protocol| protocol.trim().to_owned());
-    let upgrade = match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
-        Ok(upgrade) => upgrade,
-        Err(_) => {
-            let text = "a document is a WebSocket: connect with a Yjs client, such as y-websocket";
-            return closing(desk.app.mcp.refuse(StatusCode::UPGRADE_REQUIRED, text), page);
-        }
+    let Some(handshake) = Handshake::of(&mut parts) else {
+        let text = "a document is a WebSocket: connect with a Yjs client, such as y-websocket";
+        let mut refused = closing(desk.app.mcp.refuse(StatusCode::UPGRADE_REQUIRED, text), page);
+        refused.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
+        return refused;
     };
     let (handle, wait) = (desk.app.settings.document.clone(), desk.app.settings.limits.body_wait);
     let guest = Guest { handle, principal, wait };
-    upgrade
-        .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(0)
-        .max_message_size(FRAME_BYTES_MAX)
-        .max_frame_size(FRAME_BYTES_MAX)
-        .protocols(protocol)
-        .on_upgrade(move |socket| serve(socket, connection, name, guest))
+    let (response, upgrade) = handshake.accept(protocol.and_then(|protocol| HeaderValue::try_from(protocol).ok()));
+    tokio::spawn(async move {
+        if let Ok(upgraded) = upgrade.await {
+            serve(WebSocket::new(TokioIo::new(upgraded), MESSAGE_BYTES_MAX), connection, name, guest).await;
+        }
+    });
+    response
 }
+
+/// What a client of a document is connected by.
+type Socket = WebSocket<TokioIo<Upgraded>>;
 
 /// Who connects, and to what.
 struct Guest {
@@ -112,20 +114,19 @@ struct Guest {
     wait: Duration,
 }
 
-async fn serve(mut socket: WebSocket, connection: Connection, name: String, who: Guest) {
-    let (code, reason) = if name == DOCUMENT {
-        match converse(&mut socket, &connection, who).await {
-            Ok(()) => return,
-            Err(close) => (close.code(), close.reason().to_owned()),
-        }
-    } else {
-        (NOT_FOUND, format!("there is one document, `{DOCUMENT}`"))
+/// Why a connection ends: the code of a close frame, and its reason. None if nobody is there any more.
+type End = Option<(u16, String)>;
+
+async fn serve(mut socket: Socket, connection: Connection, name: String, who: Guest) {
+    let end = match name == DOCUMENT {
+        true => converse(&mut socket, &connection, who).await,
+        false => Some((NOT_FOUND, format!("there is one document, `{DOCUMENT}`"))),
     };
-    let close = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
+    let Some((code, reason)) = end else { return };
     let closing = async {
-        if socket.send(close).await.is_ok() {
+        if socket.close(code, &reason).await {
             // Until the client has said the same: what lies unread when a socket is closed takes the frame with it.
-            while let Some(Ok(_)) = socket.recv().await {}
+            while socket.receive().await.is_ok() {}
         }
     };
     // A client that takes no reason has none.
@@ -134,19 +135,18 @@ async fn serve(mut socket: WebSocket, connection: Connection, name: String, who:
 
 /// What a connection does next.
 enum Turn {
-    Received(Option<Result<Message, axum::Error>>),
+    Received(Result<Message, Broken>),
     Told(Next),
     Tick,
     Late,
 }
 
 /// Serves a client until it goes, or must.
-async fn converse(
-    socket: &mut WebSocket,
-    connection: &Connection,
-    Guest { handle, principal, wait }: Guest,
-) -> Result<(), Close> {
-    let (mut session, first) = Session::open(handle, principal).await?;
+async fn converse(socket: &mut Socket, connection: &Connection, Guest { handle, principal, wait }: Guest) -> End {
+    let (mut session, mut replies) = match Session::open(handle, principal).await {
+        Ok(opened) => opened,
+        Err(close) => return end(&close),
+    };
     let mut ticks = interval(KEEP_ALIVE);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks.reset();
@@ -154,65 +154,88 @@ async fn converse(
     let mut lates = interval(wait);
     lates.set_missed_tick_behavior(MissedTickBehavior::Delay);
     lates.reset();
-    let mut unfinished = false;
-    let mut heard = Instant::now();
-    let mut replies = first;
+    let (mut unfinished, mut heard) = (false, Instant::now());
     loop {
         for reply in replies.drain(..) {
-            if !send(socket, &session, reply).await? {
-                return Ok(());
+            if !socket.send(opcode::BINARY, reply.bytes()).await {
+                return None;
             }
         }
         let turn = tokio::select! {
-            received = socket.recv() => Turn::Received(received),
+            received = socket.receive() => Turn::Received(received),
             next = session.next() => Turn::Told(next),
             _ = ticks.tick() => Turn::Tick,
             _ = lates.tick() => Turn::Late,
         };
         match turn {
-            Turn::Received(None | Some(Err(_) | Ok(Message::Close(_)))) => return Ok(()),
-            Turn::Received(Some(Ok(message))) => {
+            Turn::Received(Ok(message)) => {
                 heard = Instant::now();
-                match message {
-                    Message::Binary(frame) => {
-                        replies = session.receive(&frame).await?;
-                        connection.0.taken();
-                        unfinished = false;
-                    }
-                    Message::Text(_) => return Err(Close::Malformed("messages are binary".to_owned())),
-                    // They come between the parts of a message, too, which stay where they are.
-                    Message::Ping(said) | Message::Pong(said) => connection.0.taken_of(said.len() + CONTROL_HEAD_BYTES),
-                    Message::Close(_) => {}
+                match take(socket, connection, &mut session, message).await {
+                    Ok(more) => replies = more,
+                    Err(end) => return end,
                 }
+                unfinished &= connection.0.is_arriving();
             }
+            Turn::Received(Err(Broken::Gone)) => return None,
+            Turn::Received(Err(broken)) => return Some((broken.code(), broken.to_string())),
             Turn::Late => {
                 let arriving = connection.0.is_arriving();
                 if arriving && unfinished {
                     let wait = amount(wait.as_millis() as u64, Unit::Milliseconds);
-                    return Err(Close::Overload(format!(
-                        "a message took longer than the limit `http.body_wait` of {wait}"
-                    )));
+                    let late = format!("a message took longer than the limit `http.body_wait` of {wait}");
+                    return end(&Close::Overload(late));
                 }
                 unfinished = arriving;
                 // From now on, however late this was.
                 lates.reset();
             }
-            Turn::Told(next) => replies.push(session.frame(next).await?),
-            Turn::Tick if heard.elapsed() > SILENCE_MAX => return Ok(()),
+            Turn::Told(next) => match session.frame(next).await {
+                Ok(frame) => replies.push(frame),
+                Err(close) => return end(&close),
+            },
+            Turn::Tick if heard.elapsed() > SILENCE_MAX => return None,
             Turn::Tick => {
                 replies.push(Outgoing::keep_alive());
-                if socket.send(Message::Ping(axum::body::Bytes::new())).await.is_err() {
-                    return Ok(());
+                if !socket.send(opcode::PING, b"").await {
+                    return None;
                 }
             }
         }
     }
 }
 
-/// Sends a frame; false if the client has gone.
-async fn send(socket: &mut WebSocket, session: &Session, frame: Outgoing) -> Result<bool, Close> {
-    // The library copies a frame until the client has taken it.
-    let _copy = session.pay_copy(&frame)?;
-    let bytes = axum::body::Bytes::from_owner(frame);
-    Ok(socket.send(Message::Binary(bytes)).await.is_ok())
+/// Takes a message; answers with what is to be sent back.
+async fn take(
+    socket: &mut Socket,
+    connection: &Connection,
+    session: &mut Session,
+    message: Message,
+) -> Result<Vec<Outgoing>, End> {
+    match message {
+        Message::Binary(message) => {
+            let replies = session.receive(&message).await.map_err(|close| end(&close))?;
+            drop(message);
+            connection.0.taken();
+            return Ok(replies);
+        }
+        Message::Text => return Err(end(&Close::Malformed("messages are binary".to_owned()))),
+        // They come between the parts of a message, too, which stay where they are.
+        Message::Ping(said) => {
+            connection.0.taken_of(said.len() + CONTROL_HEAD_BYTES);
+            if !socket.send(opcode::PONG, &said).await {
+                return Err(None);
+            }
+        }
+        Message::Pong(bytes) => connection.0.taken_of(bytes + CONTROL_HEAD_BYTES),
+        // It hears its own code, and the connection ends (RFC 6455, 5.5.1).
+        Message::Close(code) => {
+            socket.close(code.unwrap_or(NORMAL), "").await;
+            return Err(None);
+        }
+    }
+    Ok(Vec::new())
+}
+
+fn end(close: &Close) -> End {
+    Some((close.code(), close.reason().to_owned()))
 }

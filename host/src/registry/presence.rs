@@ -5,6 +5,7 @@
 //! would be the square of their number.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use stockade_gate::awareness::{self, State};
@@ -116,12 +117,13 @@ impl Presence {
         told
     }
 
-    /// All who are there, as messages.
-    pub fn all(&self) -> Vec<Vec<u8>> {
+    /// The next few who are there, behind this one, as a message, and the last of them; none if there are no more.
+    pub fn page(&self, after: Option<u64>) -> Option<(u64, Vec<u8>)> {
         let table = self.lock();
-        let here: Vec<u64> =
-            table.by_client.iter().filter(|(_, said)| said.json.is_some()).map(|(client, _)| *client).collect();
-        here.chunks(TOLD_MAX).map(|clients| table.message(clients)).collect()
+        let behind = table.by_client.range((after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded));
+        let here = behind.filter(|(_, said)| said.json.is_some()).map(|(client, _)| *client);
+        let here: Vec<u64> = here.take(TOLD_MAX).collect();
+        Some((*here.last()?, table.message(&here)))
     }
 
     /// Clients that are there.

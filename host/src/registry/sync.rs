@@ -20,6 +20,9 @@ use crate::access::{Full, Place, Principal};
 /// Bytes of a reason in a close frame (RFC 6455, section 5.5).
 const REASON_BYTES_MAX: usize = 123;
 
+/// Bytes of an answer that count as one message of the client's: a whole document takes the host a while.
+const ANSWER_BYTES: usize = 4 << 10;
+
 /// Update of nothing.
 const NOTHING: &[u8] = &[0, 0];
 
@@ -95,12 +98,6 @@ impl Outgoing {
     }
 }
 
-impl AsRef<[u8]> for Outgoing {
-    fn as_ref(&self) -> &[u8] {
-        self.bytes()
-    }
-}
-
 impl Session {
     /// Lets a client in, and answers with what it is sent at once.
     ///
@@ -126,12 +123,16 @@ impl Session {
     ///
     /// When the connection must end.
     pub async fn receive(&mut self, frame: &[u8]) -> Result<Vec<Outgoing>, Close> {
-        self.allowance.take().await;
+        self.allowance.take(1).await;
         match Message::read(frame)? {
             Message::Step1(known) => {
                 let known = StateVector::read(known)?;
-                let difference = self.difference(known, true).await?;
+                let bytes = known.0.len() * size_of::<(u64, u32)>();
+                let charge = self.handle.shared().incoming.charge(bytes as u64);
+                let charge = charge.map_err(|refusal| Close::Overload(refusal.to_string()))?;
+                let difference = self.difference(known, true, Some(charge)).await?;
                 self.greeted = true;
+                self.pay(std::slice::from_ref(&difference)).await;
                 Ok(vec![difference])
             }
             // It will be asked for it again, and by then it will have asked itself.
@@ -145,9 +146,19 @@ impl Session {
                 }
                 Ok(Vec::new())
             }
-            Message::AskAwareness => Ok(self.presence()),
+            Message::AskAwareness => {
+                let states = self.presence();
+                self.pay(&states).await;
+                Ok(states)
+            }
             Message::Denied(_) => Err(Close::Malformed("only the host denies".to_owned())),
         }
+    }
+
+    /// What it has asked for counts as so many messages.
+    async fn pay(&mut self, answers: &[Outgoing]) {
+        let bytes: usize = answers.iter().map(|answer| answer.bytes().len()).sum();
+        self.allowance.take((bytes / ANSWER_BYTES) as u32).await;
     }
 
     /// Waits for something that is to be sent. Who stops waiting loses nothing.
@@ -163,21 +174,11 @@ impl Session {
     pub async fn frame(&self, next: Next) -> Result<Outgoing, Close> {
         match next {
             Next::Frame(frame) => Ok(Outgoing::Shared(frame)),
-            Next::Missed(state) => self.difference(state, false).await,
+            Next::Missed(state) => self.difference(state, false, None).await,
             Next::Over(Ending::Epoch) => Err(Close::Epoch),
             Next::Over(Ending::Again) => Err(Close::Overload("the document was read anew: connect again".to_owned())),
             Next::Over(Ending::Stop) => Err(Close::Stop),
         }
-    }
-
-    /// Pays for a copy of a frame, as long as it takes to send it.
-    ///
-    /// # Errors
-    ///
-    /// When there is no memory for it now.
-    pub fn pay_copy(&self, frame: &Outgoing) -> Result<Charge, Close> {
-        let charged = self.handle.shared().outgoing.charge(frame.bytes().len() as u64);
-        charged.map_err(|refusal| Close::Overload(refusal.to_string()))
     }
 
     async fn apply(&self, update: &[u8], sync: bool) -> Result<Vec<Outgoing>, Close> {
@@ -215,8 +216,9 @@ impl Session {
         Ok(Outgoing::Own(Message::Step1(&state.write()).write()))
     }
 
-    async fn difference(&self, known: StateVector, step_2: bool) -> Result<Outgoing, Close> {
-        match self.handle.ask(|answer| Command::Diff { known, step_2, answer }).await? {
+    /// What somebody lacks who has this much, which is paid for.
+    async fn difference(&self, known: StateVector, step_2: bool, paid: Option<Charge>) -> Result<Outgoing, Close> {
+        match self.handle.ask(|answer| Command::Diff { known, step_2, _paid: paid, answer }).await? {
             Difference::Frame(frame) => Ok(Outgoing::Shared(frame)),
             Difference::Retired => Err(Close::Epoch),
         }
@@ -224,9 +226,14 @@ impl Session {
 
     fn presence(&self) -> Vec<Outgoing> {
         let shared = self.handle.shared();
-        let all = shared.presence.all();
-        // Who finds no room for it hears it within 15 s, when clients say so again.
-        all.iter().filter_map(|states| shared.frame(&Message::Awareness(states))).map(Outgoing::Shared).collect()
+        let (mut frames, mut after) = (Vec::new(), None);
+        while let Some((last, states)) = shared.presence.page(after) {
+            // Who finds no room for it hears it within 15 s, when clients say so again.
+            let Some(frame) = shared.frame(&Message::Awareness(&states)) else { break };
+            frames.push(Outgoing::Shared(frame));
+            after = Some(last);
+        }
+        frames
     }
 }
 
@@ -250,7 +257,7 @@ impl From<Failed> for Close {
             Failed::Refused(Refused::Forbidden { .. } | Refused::TooMany(_) | Refused::TooLarge { .. }) => {
                 Self::Forbidden(reason)
             }
-            Failed::Refused(Refused::Gate(Standing::Full { .. })) => Self::Overload(reason),
+            Failed::Refused(Refused::Gate(Standing::Full { .. }) | Refused::TooFast { .. }) => Self::Overload(reason),
             Failed::Refused(_) => Self::Malformed(reason),
             Failed::Disk(_) | Failed::NoRoom(_) => Self::Overload(reason),
             Failed::Stopping => Self::Stop,
@@ -271,9 +278,10 @@ impl Allowance {
         Self { rate: rate.max(1), whole_at: Instant::now() }
     }
 
-    async fn take(&mut self) {
+    /// Takes a message, or what counts as several.
+    async fn take(&mut self, messages: u32) {
         let now = Instant::now();
-        let each = Duration::from_secs(1) / self.rate;
+        let each = messages * Duration::from_secs(1) / self.rate;
         self.whole_at = self.whole_at.max(now) + each;
         // A second's worth may be taken at once.
         let ahead = self.whole_at - now;

@@ -71,6 +71,10 @@ impl Client {
         txn.encode_update_v1()
     }
 
+    fn doc_vector(&self) -> StateVector {
+        StateVector::read(&self.doc.transact().state_vector().encode_v1()).unwrap()
+    }
+
     fn title(&self) -> Option<String> {
         let txn = self.doc.transact();
         let Some(Out::YMap(map)) = self.agents.get(&txn, "files") else { return None };
@@ -120,17 +124,46 @@ async fn what_is_stored_outlives_its_host() {
     let outbox = session.outbox.clone();
     drop((session, handle));
     while !matches!(outbox.next().await, Next::Over(Ending::Stop)) {}
-    let again = loop {
-        // Its file is closed a moment later.
-        let file = data.path().join("m.yaml");
-        let manifest = Manifest::load(&file, &Overrides::default()).unwrap();
-        match std::panic::catch_unwind(|| Handle::open_for_test(&manifest, data.path())) {
-            Ok(handle) => break handle,
-            Err(_) => tokio::task::yield_now().await,
-        }
-    };
+    let again = again(data.path(), 64 << 20).await;
     assert_eq!(title(&again), "Files");
     assert_eq!(again.view().epoch, 1);
+}
+
+/// The document below a folder once more, with so many bytes for it.
+async fn again(data: &Path, bytes: u64) -> Handle {
+    let manifest = Manifest::load(&data.join("m.yaml"), &Overrides::default()).unwrap();
+    loop {
+        // Whoever had it before closes its file a moment later.
+        match std::panic::catch_unwind(|| Handle::open_for_test_within(bytes, &manifest, data)) {
+            Ok(handle) => return handle,
+            Err(_) => tokio::task::yield_now().await,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_document_larger_than_its_account_is_served_and_can_be_made_smaller() {
+    let data = tempfile::tempdir().unwrap();
+    let larger = handle(data.path(), "").await;
+    let names: Vec<Arc<str>> = (0..400).map(|number| format!("agent-{number}").into()).collect();
+    let entry = |name: &Arc<str>| (name.clone(), vec![("description", "x".repeat(2_000).into())]);
+    larger.write(names.iter().map(entry).collect()).await.unwrap();
+    let bytes = larger.view().bytes;
+    drop(larger);
+    let handle = again(data.path(), bytes / 2).await;
+    assert_eq!(handle.count(), names.len() + 1, "all of it is served");
+    let mut ann = Client::new(&handle, operator()).await;
+    let edit = ann.set("title", "Files");
+    let close = ann.send(Message::Update(&edit)).await.unwrap_err();
+    assert!(close.code() == 1013 && close.reason().contains("`document`"), "{close:?}");
+    // By the host it can be edited all the same, and made smaller.
+    handle.edit("files".into(), vec![("enabled".into(), false.into())], operator()).await.unwrap();
+    handle.remove(names).await.unwrap();
+    assert!(handle.view().bytes < bytes / 4, "{} of {bytes}", handle.view().bytes);
+    let mut ann = Client::new(&handle, operator()).await;
+    let edit = ann.set("title", "Files");
+    ann.send(Message::Update(&edit)).await.unwrap();
+    assert_eq!(title(&handle), "Files");
 }
 
 #[tokio::test]
@@ -224,15 +257,38 @@ async fn nobody_takes_all_places_of_clients() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_asks_for_much_again_and_again_waits() {
+    let data = tempfile::tempdir().unwrap();
+    let handle = handle(data.path(), "document: { rate: 10 }").await;
+    let long = "x".repeat(4_000);
+    let entry = |number: u32| (format!("agent-{number}").into(), vec![("description", long.as_str().into())]);
+    handle.write((0..10).map(entry).collect()).await.unwrap();
+    let mut ann = Client::new(&handle, reader()).await;
+    let began = Instant::now();
+    let [nothing, all] = [StateVector::default(), ann.doc_vector()].map(|vector| vector.write());
+    for _ in 0..5 {
+        ann.send(Message::Step1(&all)).await.unwrap();
+    }
+    // It lacks nothing: five messages, of ten a second.
+    assert!(began.elapsed() <= Duration::from_millis(500), "{:?}", began.elapsed());
+    let began = Instant::now();
+    for _ in 0..5 {
+        ann.send(Message::Step1(&nothing)).await.unwrap();
+    }
+    // Forty thousand bytes count as nine messages, and the question as one.
+    assert!(began.elapsed() >= Duration::from_millis(4_500), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn whoever_sends_too_fast_is_read_more_slowly() {
     let mut allowance = Allowance::new(100);
     let began = Instant::now();
     for _ in 0..100 {
-        allowance.take().await;
+        allowance.take(1).await;
     }
     assert_eq!(began.elapsed(), Duration::ZERO, "a second's worth at once");
     for _ in 0..200 {
-        allowance.take().await;
+        allowance.take(1).await;
     }
     let elapsed = began.elapsed();
     assert!(elapsed >= Duration::from_millis(1_990) && elapsed <= Duration::from_millis(2_200), "{elapsed:?}");
