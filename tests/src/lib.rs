@@ -140,9 +140,14 @@ impl TestHost {
         Self { address, admin, accounts, agents, stop: Some(stop), thread: Some(thread), dir }
     }
 
+    /// Whether every agent is loaded or refused.
+    pub fn is_settled(&self) -> bool {
+        self.agents.settled()
+    }
+
     /// Waits until every agent is loaded or refused.
     pub fn settle(&self) {
-        assert!(eventually(|| self.agents.settled()), "the agents were not loaded within {PATIENCE:?}");
+        assert!(eventually(|| self.is_settled()), "the agents were not loaded within {PATIENCE:?}");
     }
 
     /// Waits until this agent is loaded.
@@ -235,7 +240,15 @@ impl TestHost {
 
     /// The same, on another manifest.
     #[must_use]
-    pub fn again_on(mut self, manifest: &str) -> Self {
+    pub fn again_on(self, manifest: &str) -> Self {
+        let host = self.again_loading_on(manifest);
+        host.settle();
+        host
+    }
+
+    /// The same, while it still loads its agents.
+    #[must_use]
+    pub fn again_loading_on(mut self, manifest: &str) -> Self {
         self.stop();
         let empty = tempfile::tempdir().expect("a folder for the test");
         let dir = std::mem::replace(&mut self.dir, empty);
@@ -243,9 +256,7 @@ impl TestHost {
         let held = dir.path().join("data/registry/document.redb");
         drop(self);
         assert!(eventually(|| is_free(&held)), "the host before holds its data");
-        let host = Setup { dir }.start_loading(manifest);
-        host.settle();
-        host
+        Setup { dir }.start_loading(manifest)
     }
 
     /// Where a client of another make connects.

@@ -123,20 +123,42 @@ impl Instructions<'_> {
 
 impl fmt::Display for Instructions<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (mut mark, mut bytes, mut more) = ("", 0, 0_usize);
+        let mut together = Together { out, mark: "", bytes: 0, more: 0 };
         for Target { agent, offer } in self.targets.iter() {
             let Some(text) = &offer.description.instructions else { continue };
             if matches!(self.endpoint, Endpoint::Own(_)) {
-                return out.write_str(text);
+                return together.out.write_str(text);
             }
-            if bytes + text.len() > INSTRUCTIONS_BYTES_MAX {
-                more += 1;
-                continue;
-            }
-            bytes += text.len();
-            write!(out, "{mark}# {}\n{text}", agent.name())?;
-            mark = "\n\n";
+            together.add(agent.name(), text)?;
         }
+        together.end()
+    }
+}
+
+/// Instructions of several agents, each under its agent's name, as far as there is room.
+struct Together<'a, W> {
+    out: &'a mut W,
+    /// What stands before the next one.
+    mark: &'static str,
+    bytes: usize,
+    /// Agents there was no room for.
+    more: usize,
+}
+
+impl<W: fmt::Write> Together<'_, W> {
+    fn add(&mut self, agent: &str, text: &str) -> fmt::Result {
+        if self.bytes + text.len() > INSTRUCTIONS_BYTES_MAX {
+            self.more += 1;
+            return Ok(());
+        }
+        self.bytes += text.len();
+        write!(self.out, "{}# {agent}\n{text}", self.mark)?;
+        self.mark = "\n\n";
+        Ok(())
+    }
+
+    fn end(self) -> fmt::Result {
+        let Self { out, mark, more, .. } = self;
         match more {
             0 => Ok(()),
             _ => write!(out, "{mark}{more} more agents have instructions: the tool `info` says those of each."),

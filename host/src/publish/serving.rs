@@ -85,12 +85,7 @@ impl Serving {
 
     /// Waits until few enough are on trial, of this principal and in all.
     pub async fn trial(&self, by: &Principal) -> (OwnedSemaphorePermit, SemaphorePermit<'_>) {
-        let own = {
-            let mut own = self.turns.own_trials.lock().unwrap_or_else(PoisonError::into_inner);
-            own.entry(by.name.clone()).or_insert_with(|| Arc::new(Semaphore::new(TRIALS_EACH_MAX))).clone()
-        };
-        let own = own.acquire_owned().await.expect("the semaphore is never closed");
-        (own, self.turns.trials.acquire().await.expect("the semaphore is never closed"))
+        self.turns.trial(by.name.clone()).await
     }
 }
 
@@ -112,6 +107,15 @@ impl Turns {
         let mut turn = Turn { turns: self, of, guard: None, _place: place };
         turn.guard = Some(own.lock_owned().await);
         turn
+    }
+
+    async fn trial(&self, by: Arc<str>) -> (OwnedSemaphorePermit, SemaphorePermit<'_>) {
+        let own = {
+            let mut own = self.own_trials.lock().unwrap_or_else(PoisonError::into_inner);
+            own.entry(by).or_insert_with(|| Arc::new(Semaphore::new(TRIALS_EACH_MAX))).clone()
+        };
+        let own = own.acquire_owned().await.expect("the semaphore is never closed");
+        (own, self.trials.acquire().await.expect("the semaphore is never closed"))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<tokio::sync::Mutex<()>>>> {

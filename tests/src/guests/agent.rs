@@ -16,6 +16,8 @@ pub(super) struct Agent {
     /// What it says it is called.
     pub(super) title: String,
     pub(super) tools: Vec<String>,
+    /// The schema of each of them.
+    pub(super) schema: String,
     /// Initial memory, in pages of 64 KiB.
     pub(super) pages: u32,
     /// Imports of the core module.
@@ -47,6 +49,7 @@ impl Default for Agent {
             describe: Describe::Proper,
             title: "Hand-made".into(),
             tools: vec![TOOL.into()],
+            schema: r#"{"type":"object"}"#.into(),
             pages: 2,
             imports: String::new(),
             definitions: String::new(),
@@ -77,7 +80,7 @@ impl Agent {
     fn text(&self) -> String {
         let mut image = Image::default();
         let description = image.description(&self.title);
-        let page = image.tool_page(&self.tools);
+        let page = image.tool_page(&self.tools, &self.schema);
         let result = (self.answer)(&mut image);
         let (segment, heap) = (image.segment(), image.end_aligned());
         let (imports, describe) = self.describe.text(&self.imports, description);

@@ -91,6 +91,7 @@ pub const ALL: &[Case] = &[
     made("long-name", lies::long_name, End::NotLoaded("64")),
     made("doubled-name", lies::doubled_name, End::NotLoaded("twice")),
     made("long-description", lies::long_description, End::NotLoaded("65536")),
+    made("long-schemas", lies::long_schemas, End::Served),
     // Not agents.
     made("core-module", misfits::core_module, End::NotLoaded("component")),
     made("noise", misfits::noise, End::NotLoaded("component")),

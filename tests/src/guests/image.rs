@@ -62,9 +62,9 @@ impl Image {
         ]))
     }
 
-    /// `ok(tool-page)` with tools of these names.
-    pub(super) fn tool_page(&mut self, names: &[String]) -> u32 {
-        let schema = self.string(br#"{"type":"object"}"#);
+    /// `ok(tool-page)` with tools of these names, and of one schema.
+    pub(super) fn tool_page(&mut self, names: &[String], schema: &str) -> u32 {
+        let schema = self.string(schema.as_bytes());
         let mut tools = vec![];
         for name in names {
             let name = self.string(name.as_bytes());

@@ -1,6 +1,6 @@
 //! Results that no compiler makes: they claim more than there is, or say what cannot be said.
 
-use super::agent::Agent;
+use super::agent::{Agent, TOOL};
 use super::image::{Image, ZERO, text_content};
 
 /// A text of zeros behind everything else in memory, and pages of 64 KiB that hold it all.
@@ -17,6 +17,10 @@ const LONG_NAME_BYTES: usize = 65;
 
 /// The host allows so many bytes of all texts together.
 const DESCRIPTION_BYTES_MAX: usize = 64 << 10;
+
+/// Of a version that is published, the host keeps schemas of 1 MiB in all.
+const SCHEMA_BYTES: usize = 64 << 10;
+const SCHEMAS: usize = 17;
 
 /// Declares a list that would end far outside its memory.
 pub(super) fn giant_declared() -> Vec<u8> {
@@ -68,6 +72,13 @@ pub(super) fn doubled_name() -> Vec<u8> {
 /// Says more of itself than the host would keep.
 pub(super) fn long_description() -> Vec<u8> {
     Agent { title: "x".repeat(DESCRIPTION_BYTES_MAX), pages: 4, ..Agent::default() }.component()
+}
+
+/// Tools whose schemas are more together than may be published.
+pub(super) fn long_schemas() -> Vec<u8> {
+    let schema = format!(r#"{{"type":"object","description":"{}"}}"#, "x".repeat(SCHEMA_BYTES));
+    let tools = std::iter::once(TOOL.into()).chain((1..SCHEMAS).map(|number| format!("tool-{number}"))).collect();
+    Agent { tools, schema, pages: 4, ..Agent::default() }.component()
 }
 
 fn offering(tools: Vec<String>) -> Vec<u8> {

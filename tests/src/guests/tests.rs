@@ -115,7 +115,7 @@ fn images_have_the_sizes_of_the_contract() {
     let success = 1;
     assert_eq!(laid_out(&|image| image.tool_result([0, 0])), rounded_up(success + size_words("tool-result")));
     let page = rounded_up(success + size_words("tool-page"));
-    assert_eq!(laid_out(&|image| image.tool_page(&[])), page);
+    assert_eq!(laid_out(&|image| image.tool_page(&[], "")), page);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-use super::{Capabilities, Implementation, Listed, Meta, Unavailable};
+use super::{Capabilities, INSTRUCTIONS_BYTES_MAX, Implementation, Listed, Meta, Together, Unavailable};
 use crate::mcp::Endpoint;
 use crate::mcp::error::Empty;
 
@@ -27,4 +27,20 @@ fn meta_says_who_and_what_is_missing() {
     let meta = Meta { unavailable: &unavailable, ..Meta::default() };
     assert_eq!(json(&meta), r#"{"stockade/unavailable":[{"agent":"a","reason":"rests"}]}"#);
     assert!(!meta.is_empty());
+}
+
+#[test]
+fn instructions_of_many_agents_have_a_bound() {
+    let said = |all: &[(&str, &str)]| {
+        let mut out = String::new();
+        let mut together = Together { out: &mut out, mark: "", bytes: 0, more: 0 };
+        all.iter().for_each(|(agent, text)| together.add(agent, text).unwrap());
+        together.end().unwrap();
+        out
+    };
+    assert_eq!(said(&[("a", "Ask it."), ("b", "Ask it twice.")]), "# a\nAsk it.\n\n# b\nAsk it twice.");
+    let long = "x".repeat(INSTRUCTIONS_BYTES_MAX - 1);
+    let more = "1 more agents have instructions: the tool `info` says those of each.";
+    assert_eq!(said(&[("a", &long), ("b", "no"), ("c", ".")]), format!("# a\n{long}\n\n# c\n.\n\n{more}"));
+    assert_eq!(said(&[("a", &"x".repeat(INSTRUCTIONS_BYTES_MAX + 1))]), more);
 }

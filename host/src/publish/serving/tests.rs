@@ -43,6 +43,26 @@ async fn who_stops_waiting_leaves_nothing() {
     assert!(turns.lock().is_empty(), "nobody holds any");
 }
 
+#[tokio::test]
+async fn few_are_on_trial_of_one_principal_and_in_all() {
+    let turns = Turns::new();
+    let mut held = Vec::new();
+    for by in ["ann", "ben"] {
+        for _ in 0..TRIALS_EACH_MAX {
+            held.push(turns.trial(by.into()).await);
+        }
+        let next = turns.trial(by.into());
+        tokio::pin!(next);
+        assert!(futures_poll(next.as_mut()).await.is_none(), "{by} has {TRIALS_EACH_MAX} on trial");
+    }
+    assert_eq!(held.len(), TRIALS_MAX);
+    let next = turns.trial("carol".into());
+    tokio::pin!(next);
+    assert!(futures_poll(next.as_mut()).await.is_none(), "there are {TRIALS_MAX} in all");
+    held.pop();
+    assert!(futures_poll(next.as_mut()).await.is_some(), "one of them has ended");
+}
+
 /// What a future has to say now, if anything.
 async fn futures_poll<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> Option<T> {
     let mut future = Some(future);
