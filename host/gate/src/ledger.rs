@@ -23,7 +23,7 @@ use ranges::Ranges;
 pub struct Capacity {
     /// Client ids that have ever written.
     pub clients: usize,
-    /// Entries: runs of structs of one client that belong to one field.
+    /// Entries: runs of structs of one client that belong to one field, and what takes such a run apart.
     pub entries: usize,
     /// Names of agents there have ever been.
     pub agents: usize,
@@ -153,6 +153,7 @@ impl Ledger {
     pub fn admit(&mut self, checked: Checked) {
         assert_eq!(checked.version, self.version, "something else was entered since this was checked");
         self.version += 1;
+        self.entries += checked.taken;
         self.names.add(checked.agents, checked.fields);
         for mut added in checked.added {
             let client = self.clients.entry(added.client).or_default();

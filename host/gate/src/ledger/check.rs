@@ -77,11 +77,12 @@ struct Resolving<'a> {
     touched: Vec<Place>,
     /// Those whose places this update takes.
     replaced: HashSet<Id>,
-    /// All but the last of those that are several in one.
-    several: Vec<(u64, [u32; 2])>,
+    /// All but the last of those that are several in one, by client.
+    several: HashMap<u64, Vec<[u32; 2]>>,
     /// Entries that it adds at each place.
     chains: HashMap<Place, u32>,
     comparisons: usize,
+    taken: usize,
 }
 
 /// New structs of one client.
@@ -130,9 +131,10 @@ impl<'a> Resolving<'a> {
             fields,
             touched: Vec::new(),
             replaced: HashSet::new(),
-            several: Vec::new(),
+            several: HashMap::new(),
             chains: HashMap::new(),
             comparisons: 0,
+            taken: 0,
         })
     }
 
@@ -215,8 +217,9 @@ impl<'a> Resolving<'a> {
         let Open { client, at, .. } = self.opens[turn];
         let joined = match one.what {
             What::Item(Link::Origin(id), _) if of.kind != Kind::Gone => {
-                let is_taken = !self.replaced.insert(id) || self.ledger.is_replaced(id);
+                let is_taken = !self.replaced.insert(id) || self.ledger.is_replaced(id) || self.is_within(id);
                 if is_taken {
+                    self.taken += 1;
                     self.compare(of.place);
                 }
                 !is_taken && id.client == client && id.clock.checked_add(1) == Some(at)
@@ -237,15 +240,24 @@ impl<'a> Resolving<'a> {
             Some(last) if joined && last.of == of => {}
             Some(_) => open.entries.push(Entry { clock: at, of }),
         }
-        if !joined && of.kind != Kind::Gone {
+        if of.kind != Kind::Gone {
+            // A library makes one of those that are joined only when it has taken all.
             *self.chains.entry(of.place).or_default() += 1;
         }
         if one.len > 1 && of.kind != Kind::Gone {
-            self.several.push((client, [at, at + one.len - 1]));
+            // In the order of their clocks: a client's structs are entered one after the other.
+            self.several.entry(client).or_default().push([at, at + one.len - 1]);
         }
         open.begins += one.len;
         open.at = open.begins;
         open.rest = &open.rest[1..];
+    }
+
+    /// Whether a struct of this update is several in one, of which this is one and not the last.
+    fn is_within(&self, id: Id) -> bool {
+        let Some(ranges) = self.several.get(&id.client) else { return false };
+        let first = ranges.partition_point(|range| range[1] <= id.clock);
+        ranges.get(first).is_some_and(|range| range[0] <= id.clock)
     }
 
     /// A struct is compared with all that there are at its place.
@@ -260,8 +272,8 @@ impl<'a> Resolving<'a> {
         for id in &self.replaced {
             replaced.entry(id.client).or_default().push([id.clock, id.clock + 1]);
         }
-        for (client, range) in &self.several {
-            replaced.entry(*client).or_default().push(*range);
+        for (client, ranges) in &self.several {
+            replaced.entry(*client).or_default().extend(ranges);
         }
         replaced
     }
@@ -291,6 +303,7 @@ impl<'a> Resolving<'a> {
             fields: self.fields.into_names(),
             touched: self.touched,
             comparisons: self.comparisons,
+            taken: self.taken,
         })
     }
 

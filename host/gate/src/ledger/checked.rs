@@ -19,12 +19,14 @@ pub struct Checked {
     pub(super) fields: Vec<Box<str>>,
     pub(super) touched: Vec<Place>,
     pub(super) comparisons: usize,
+    /// Structs that take a place which is taken: a library may have to take a run apart for each.
+    pub(super) taken: usize,
 }
 
 /// What an update takes from a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Burden {
-    /// Runs of structs that are new.
+    /// Runs of structs that are new, or taken apart.
     pub entries: usize,
     /// Clients that have never written before.
     pub clients: usize,
@@ -58,7 +60,7 @@ impl Checked {
 
     /// What it takes from a document that lasts: entries, clients that are new, a library's time.
     pub fn burden(&self) -> Burden {
-        let entries = self.added.iter().map(|added| added.entries.len()).sum();
+        let entries = self.added.iter().map(|added| added.entries.len()).sum::<usize>() + self.taken;
         let clients = self.added.iter().filter(|added| added.known == 0).count();
         Burden { entries, clients, comparisons: self.comparisons }
     }

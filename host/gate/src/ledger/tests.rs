@@ -187,13 +187,22 @@ fn what_stands_beside_others_is_compared_with_them() {
     }
     assert_eq!(ledger.used().entries, 2 + 20, "the library makes no runs of them");
     let late = draft().section(9, 0, [instead_of(at(HOST, 1), value(1))]);
-    assert_eq!(burden(&ledger, &late), Burden { entries: 1, clients: 1, comparisons: 1 + 21 });
+    assert_eq!(burden(&ledger, &late), Burden { entries: 1 + 1, clients: 1, comparisons: 1 + 21 });
     let beside = draft().section(9, 0, (0..3).map(|_| instead_of(last, value(1))));
-    assert_eq!(burden(&ledger, &beside), Burden { entries: 3, clients: 1, comparisons: 22 + 1 + 23 + 1 });
+    assert_eq!(burden(&ledger, &beside), Burden { entries: 3 + 2, clients: 1, comparisons: 22 + 1 + 23 + 1 });
     let first = draft().section(9, 0, (0..2).map(|_| within(at(HOST, 0), "title", value(1))));
     assert_eq!(burden(&ledger, &first), Burden { entries: 2, clients: 1, comparisons: 22 + 23 });
     let elsewhere = draft().section(9, 0, [within(at(HOST, 0), "memory", value(1))]);
     assert_eq!(burden(&ledger, &elsewhere).comparisons, 1);
+    // A library makes one of a run only when it has taken all of it.
+    let run = (0..10).map(|clock| instead_of(if clock == 0 { last } else { at(9, clock - 1) }, value(1)));
+    let run = draft().section(9, 0, run).section(10, 0, [instead_of(at(9, 0), value(1))]);
+    assert_eq!(burden(&ledger, &run), Burden { entries: 1 + 1 + 1, clients: 2, comparisons: 1 + 21 + 10 });
+    // And it takes those apart that are several in one, from the last to the first.
+    let several = draft().section(9, 0, [instead_of(last, deleted(100))]);
+    let several = several.section(10, 0, (0..99).rev().map(|clock| instead_of(at(9, clock), deleted(1))));
+    let taken = (0..99).map(|nth| 1 + 21 + 1 + nth).sum();
+    assert_eq!(burden(&ledger, &several), Burden { entries: 1 + 99 + 99, clients: 2, comparisons: taken });
     // Within a run, all but the last are taken.
     admit(&mut ledger, &draft().section(9, 0, [instead_of(last, deleted(5))]));
     assert!(burden(&ledger, &draft().section(9, 5, [instead_of(at(9, 3), value(1))])).comparisons > 0);
