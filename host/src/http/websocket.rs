@@ -220,6 +220,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         if is_control && (!is_last || bytes > CONTROL_BYTES_MAX as u64) {
             return Err(Broken::Protocol("a control frame is long, or in parts"));
         }
+        if opcode == opcode::CONTINUATION && !is_last && bytes == 0 {
+            return Err(Broken::Protocol("a part of a message has nothing in it, and more are to come"));
+        }
         if !is_control {
             if (opcode == opcode::CONTINUATION) != self.kind.is_some() {
                 return Err(Broken::Protocol("parts of messages are mixed up"));
@@ -270,6 +273,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         let wait = SEND_WAIT + Duration::from_secs((payload.len() / SEND_BYTES_A_SECOND) as u64);
         let mut frame = Buf::chain(head.as_slice(), payload);
         matches!(timeout(wait, self.stream.write_all_buf(&mut frame)).await, Ok(Ok(())))
+    }
+
+    /// Reads what still comes, whatever it is, until nothing does: what lies unread when a connection is closed takes with it what
+    /// was sent last. `read` hears of each piece.
+    pub async fn drain(&mut self, read: impl Fn()) {
+        let mut piece = [0; READ_AHEAD_BYTES];
+        while self.stream.read(&mut piece).await.is_ok_and(|bytes| bytes > 0) {
+            read();
+        }
     }
 
     /// Says why the connection ends.

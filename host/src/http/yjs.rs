@@ -124,9 +124,18 @@ async fn serve(mut socket: Socket, connection: Connection, name: String, who: Gu
     };
     let Some((code, reason)) = end else { return };
     let closing = async {
-        if socket.close(code, &reason).await {
-            // Until the client has said the same: what lies unread when a socket is closed takes the frame with it.
-            while socket.receive().await.is_ok() {}
+        if !socket.close(code, &reason).await {
+            return;
+        }
+        // Until the client has said the same.
+        loop {
+            match socket.receive().await {
+                Ok(Message::Close(_)) | Err(Broken::Gone) => return,
+                Ok(_) => connection.0.taken(),
+                Err(Broken::Protocol(_) | Broken::TooLong { .. }) => {
+                    return socket.drain(|| connection.0.taken()).await;
+                }
+            }
         }
     };
     // A client that takes no reason has none.

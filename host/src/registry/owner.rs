@@ -73,7 +73,7 @@ struct Owner {
 
 /// A question that is answered once the writes of its group are stored.
 enum Asked {
-    Diff(StateVector, bool, Answer<Difference>),
+    Diff(StateVector, bool, Option<Charge>, Answer<Difference>),
     Vector(Answer<StateVector>),
 }
 
@@ -150,7 +150,7 @@ impl Owner {
         for command in group {
             match command {
                 command if !writable && command.writes() => command.fail(&Failed::disk()),
-                Command::Diff { known, step_2, answer, .. } => asked.push(Asked::Diff(known, step_2, answer)),
+                Command::Diff { known, step_2, paid, answer } => asked.push(Asked::Diff(known, step_2, paid, answer)),
                 Command::Vector { answer } => asked.push(Asked::Vector(answer)),
                 Command::Apply { bytes, charge, sync, by, answer } => {
                     let applied = self.apply(&bytes, sync, &by);
@@ -192,7 +192,7 @@ impl Owner {
                 continue;
             }
             match asked {
-                Asked::Diff(known, step_2, answer) => drop(answer.send(self.diff(known, step_2))),
+                Asked::Diff(known, step_2, _paid, answer) => drop(answer.send(self.diff(known, step_2))),
                 Asked::Vector(answer) => drop(answer.send(Ok(self.document.state_vector()))),
             }
         }

@@ -23,6 +23,9 @@ const REASON_BYTES_MAX: usize = 123;
 /// Bytes of an answer that count as one message of the client's: a whole document takes the host a while.
 const ANSWER_BYTES: usize = 4 << 10;
 
+/// How long a client waits at most for what it has asked for: far less than it takes for a silent host to be taken for gone.
+const OWED_MAX: Duration = Duration::from_secs(10);
+
 /// Update of nothing.
 const NOTHING: &[u8] = &[0, 0];
 
@@ -123,7 +126,7 @@ impl Session {
     ///
     /// When the connection must end.
     pub async fn receive(&mut self, frame: &[u8]) -> Result<Vec<Outgoing>, Close> {
-        self.allowance.take(1).await;
+        self.allowance.take().await;
         match Message::read(frame)? {
             Message::Step1(known) => {
                 let known = StateVector::read(known)?;
@@ -132,7 +135,7 @@ impl Session {
                 let charge = charge.map_err(|refusal| Close::Overload(refusal.to_string()))?;
                 let difference = self.difference(known, true, Some(charge)).await?;
                 self.greeted = true;
-                self.pay(std::slice::from_ref(&difference)).await;
+                self.pay(std::slice::from_ref(&difference));
                 Ok(vec![difference])
             }
             // It will be asked for it again, and by then it will have asked itself.
@@ -148,17 +151,17 @@ impl Session {
             }
             Message::AskAwareness => {
                 let states = self.presence();
-                self.pay(&states).await;
+                self.pay(&states);
                 Ok(states)
             }
             Message::Denied(_) => Err(Close::Malformed("only the host denies".to_owned())),
         }
     }
 
-    /// What it has asked for counts as so many messages.
-    async fn pay(&mut self, answers: &[Outgoing]) {
+    /// What it has asked for counts as so many messages: it waits for that when it sends the next one.
+    fn pay(&mut self, answers: &[Outgoing]) {
         let bytes: usize = answers.iter().map(|answer| answer.bytes().len()).sum();
-        self.allowance.take((bytes / ANSWER_BYTES) as u32).await;
+        self.allowance.owe((bytes / ANSWER_BYTES) as u32);
     }
 
     /// Waits for something that is to be sent. Who stops waiting loses nothing.
@@ -218,7 +221,7 @@ impl Session {
 
     /// What somebody lacks who has this much, which is paid for.
     async fn difference(&self, known: StateVector, step_2: bool, paid: Option<Charge>) -> Result<Outgoing, Close> {
-        match self.handle.ask(|answer| Command::Diff { known, step_2, _paid: paid, answer }).await? {
+        match self.handle.ask(|answer| Command::Diff { known, step_2, paid, answer }).await? {
             Difference::Frame(frame) => Ok(Outgoing::Shared(frame)),
             Difference::Retired => Err(Close::Epoch),
         }
@@ -278,10 +281,17 @@ impl Allowance {
         Self { rate: rate.max(1), whole_at: Instant::now() }
     }
 
-    /// Takes a message, or what counts as several.
-    async fn take(&mut self, messages: u32) {
+    /// Takes so many messages that are not waited for now, nor for long later: it must hear that the host is there.
+    fn owe(&mut self, messages: u32) {
         let now = Instant::now();
-        let each = messages * Duration::from_secs(1) / self.rate;
+        let whole_at = self.whole_at.max(now) + Duration::from_secs(1) / self.rate * messages;
+        self.whole_at = whole_at.min(now + OWED_MAX);
+    }
+
+    /// Takes a message.
+    async fn take(&mut self) {
+        let now = Instant::now();
+        let each = Duration::from_secs(1) / self.rate;
         self.whole_at = self.whole_at.max(now) + each;
         // A second's worth may be taken at once.
         let ahead = self.whole_at - now;

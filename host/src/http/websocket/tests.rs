@@ -110,6 +110,8 @@ async fn what_is_no_frame_of_a_clients_ends_it() {
     for mixed in [frame(0x80, b"x"), [frame(0x02, b""), frame(0x82, b"x")].concat()] {
         assert_eq!(read(mixed, 9).await, protocol("parts of messages are mixed up"));
     }
+    let empty = [frame(0x02, b"x"), frame(0x00, b"")].concat();
+    assert_eq!(read(empty, 9).await, protocol("a part of a message has nothing in it, and more are to come"));
     // However it is cut.
     for long in [frame(0x82, &[0; 10]), [frame(0x02, &[0; 5]), frame(0x80, &[0; 5])].concat()] {
         assert_eq!(read(long, 9).await, (Vec::new(), Broken::TooLong { bytes: 10, max: 9 }));

@@ -15,7 +15,7 @@ use crate::registry::outbox::Frame;
 #[derive(Debug)]
 pub enum Command {
     /// What somebody lacks who has this much: as `SyncStep2`, or as what has just happened.
-    Diff { known: StateVector, step_2: bool, _paid: Option<Charge>, answer: Answer<Difference> },
+    Diff { known: StateVector, step_2: bool, paid: Option<Charge>, answer: Answer<Difference> },
     /// What the document has.
     Vector { answer: Answer<StateVector> },
     /// Takes a client's update.
