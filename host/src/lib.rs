@@ -50,7 +50,7 @@
 //! | an open connection | `connections` | `http.connections` | `http::tests::a_connection_nobody_can_pay_for_is_one_too_many` |
 //! | the head of a request | `requests` | `http.headers` | `wire::*` |
 //! | a result kept for others | `cache` | `http.kept`, 256 KiB each | `mcp::kept::tests::*` |
-//! | health, status, metrics | `health` | 8 MiB an answer | `pressure::*` |
+//! | health, status, metrics | `health` | 8 MiB an answer, a page of status 2 MiB | `pressure::*` |
 //! | the heap, free slots of the pool | `native`, after the fact | `memory`, by the ladder | `memory::pressure::tests::*` |
 //! | the registry's document | `document` | entries and bytes, after which it begins anew | `document::edits_do_not_add_up`, `registry::*` |
 //! | an open upload, a piece of a blob that is written | `uploads` | `uploads.open`; 256 KiB while its body comes | `oci_hostile::*` |
