@@ -55,6 +55,7 @@ use std::time::Duration;
 use stockade_ledger::Charge;
 
 use crate::manifest::{AgentSpec, RESERVE_BYTES_DEFAULT};
+use cache::Digest;
 use feedback::Feedback;
 use home::Home;
 use outcome::Scene;
@@ -109,6 +110,8 @@ pub struct Agent {
     home: Arc<Home>,
     /// What it runs; none while nothing is published under its name.
     release: Option<Release>,
+    /// Its component as it was found last, on trial or served.
+    component: RwLock<Option<Arc<Digest>>>,
     standing: RwLock<Standing>,
     /// Held while the component is loaded, so that it is loaded once.
     loading: tokio::sync::Mutex<()>,
@@ -158,9 +161,11 @@ impl Caller {
 impl Agent {
     fn new(home: Arc<Home>, release: Option<Release>) -> Arc<Self> {
         let (quarantine, probation) = (Quarantine::new(home.means.principals), Probation::default());
+        let component = release.as_ref().and_then(|release| release.digest.clone()).map(Arc::new);
         Arc::new(Self {
             home,
             release,
+            component: RwLock::new(component),
             standing: RwLock::new(Standing::Loading),
             loading: tokio::sync::Mutex::default(),
             settling: tokio::sync::Mutex::default(),
@@ -273,15 +278,16 @@ impl Agent {
             let limit = self.limit(LimitName::NotLoaded, Unit::None, [0; 3]);
             return Err(Failure::Refused(Limit { detail: Some(NOTHING_PUBLISHED.to_owned()), ..limit }));
         };
-        if let Some(loaded) = shelf.get(release) {
+        let known = self.component.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let on_shelf = || known.as_ref().and_then(|digest| shelf.get(digest));
+        if let Some(loaded) = on_shelf() {
             return Ok(loaded);
         }
         let _one_at_a_time = self.loading.lock().await;
-        if let Some(loaded) = shelf.get(release) {
+        if let Some(loaded) = on_shelf() {
             return Ok(loaded);
         }
-        let known = self.digest().map(cache::Digest);
-        let fetched = shelf.fetch(release, known.as_ref()).await;
+        let fetched = shelf.fetch(release, known.as_deref()).await;
         fetched.map_err(|error| {
             let limit = match error.full_now() {
                 Some(figures) => self.limit(LimitName::HostFull, Unit::Bytes, figures).retry(Duration::from_secs(1)),

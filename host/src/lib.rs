@@ -59,7 +59,7 @@
 //! | a message of a client of the document, while it comes | `requests` | 1 MiB each | `http::websocket::tests::*`, `sockets::*` |
 //! | the values of an update, while they are looked at | `document` | 256 parts each, 100,000 of an update | `stockade_gate::tests::every_limit_is_met` |
 //! | frames that wait for such a client, what it says of itself | `streams` | 256 KiB each, `document.clients` | `registry::outbox::tests::*`, `registry::presence::tests::*` |
-//! | mapped code | `code` | `compile.loaded` | `limits::*` |
+//! | mapped code, once for all agents of a component | `code` | `compile.loaded` | `limits::*` |
 //! | the compiling child | `compile` | `compile.memory` | `hostile::*` |
 
 pub mod access;

@@ -143,6 +143,18 @@ async fn few_components_loaded_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_component_is_loaded_once_for_all_its_agents() {
+    let agents: Vec<String> =
+        (0..8).map(|number| format!("a{number}: {{ component: '{{agents}}/hello.wasm' }}")).collect();
+    let host = TestHost::start(&format!("agents: {{ {} }}", agents.join(", ")));
+    for number in 0..8 {
+        let greeted = host.agent(&format!("a{number}")).call("greet", json!({ "name": "a" })).await;
+        assert_eq!(greeted.text(), "Hello, a!");
+    }
+    assert!(host.used("code") < 2 * CODE_OF_ONE_MAX, "{}", host.used("code"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_compiler_needs_memory_that_is_there() {
     let host = TestHost::start("compile: { memory: 16M }\nagents: { hello: { component: '{agents}/hello.wasm' } }");
     let reason = host.refusal("hello");

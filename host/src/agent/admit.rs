@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use super::cache::Digest;
 use super::changes::Kinds;
 use super::contract::{Description, Icon};
 use super::known::Subject;
@@ -121,6 +122,12 @@ impl Agent {
 
     /// Stands like this from now on, and tells nobody.
     pub(super) fn is_now(&self, standing: Standing) {
+        if let Standing::Ready(offer) = &standing {
+            let mut component = self.component.write().unwrap_or_else(PoisonError::into_inner);
+            if component.as_ref().is_none_or(|digest| digest.0 != offer.digest) {
+                *component = Some(Arc::new(Digest(offer.digest.clone())));
+            }
+        }
         *self.standing.write().unwrap_or_else(PoisonError::into_inner) = standing;
     }
 
@@ -166,7 +173,13 @@ impl Agent {
                     tracing::info!(agent = self.name(), reason = format!("{error:#}"), "waiting for memory to load it");
                     tokio::time::sleep(LOAD_PAUSE).await;
                 }
-                fetched => return fetched,
+                fetched => {
+                    let loaded = fetched?;
+                    // Its trial runs this, whatever its file may come to be.
+                    let mut component = self.component.write().unwrap_or_else(PoisonError::into_inner);
+                    *component = Some(loaded.digest.clone());
+                    return Ok(loaded);
+                }
             }
         }
     }

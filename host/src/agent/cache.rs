@@ -39,7 +39,7 @@ pub(super) struct Cache {
 }
 
 /// sha256 of a component, in hex.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Digest(pub String);
 
 impl Digest {

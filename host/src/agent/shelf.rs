@@ -2,7 +2,7 @@
 //!
 //! Owns the engine, the linker and the compiled code in memory: what the account `code` lends, and not more than
 //! `compile.loaded` components that nobody uses. The least recently used leaves first; one in use stays until its last call
-//! has ended.
+//! has ended. A component is loaded once, for all agents that run it.
 
 mod better;
 
@@ -58,7 +58,7 @@ pub(super) struct Shelf {
 
 #[derive(Default)]
 struct Slots {
-    by_key: HashMap<Arc<str>, Slot>,
+    by_digest: HashMap<Digest, Slot>,
     uses: u64,
     /// Digests of which better code is being made, and by which use of the shelf.
     improving: BTreeMap<String, u64>,
@@ -77,7 +77,8 @@ pub(super) struct Loaded {
     pub tools: Option<tools::GuestIndices>,
     pub prompts: Option<prompts::GuestIndices>,
     pub completion: Option<completion::GuestIndices>,
-    pub digest: Digest,
+    pub digest: Arc<Digest>,
+    code: Code,
     /// Bytes of linear memory it declares: its largest memory, times how many it has.
     pub initial_memory: u64,
     /// What heavy calls of all agents run on.
@@ -147,15 +148,11 @@ impl Shelf {
     }
 
     /// A loaded component, which this marks as used.
-    pub fn get(&self, release: &Release) -> Option<Arc<Loaded>> {
+    pub fn get(&self, digest: &Digest) -> Option<Arc<Loaded>> {
         let mut slots = self.lock();
         slots.uses += 1;
         let now = slots.uses;
-        let slot = slots.by_key.get_mut(&release.key)?;
-        // A version that was taken back, or whose agent has gone, may have come again as another component.
-        if release.digest.as_ref().is_some_and(|digest| slot.loaded.digest != *digest) {
-            return None;
-        }
+        let slot = slots.by_digest.get_mut(digest)?;
         slot.used_at = now;
         Some(slot.loaded.clone())
     }
@@ -170,9 +167,13 @@ impl Shelf {
     pub async fn fetch(self: &Arc<Self>, release: &Release, known: Option<&Digest>) -> Result<Arc<Loaded>, LoadError> {
         let known = known.or(release.digest.as_ref());
         let (digest, size) = self.compiled(release, known).await?;
+        // Another agent may run the same.
+        if let Some(loaded) = self.get(&digest).filter(|loaded| loaded.code >= least(release)) {
+            return Ok(loaded);
+        }
         let charge = self.make_room(CODE_BASE_BYTES + size / CODE_SHARE)?;
         let (component, code) = self.map(release, &digest).await?;
-        let loaded = self.put(release, self.link(&component, digest, charge)?);
+        let loaded = self.put(self.link(&component, (digest, code), charge)?);
         if code == Code::Quick {
             self.improve(release, &loaded.digest);
         }
@@ -180,12 +181,15 @@ impl Shelf {
     }
 
     /// Puts a component where its callers find it, instead of what was there.
-    fn put(&self, release: &Release, loaded: Loaded) -> Arc<Loaded> {
+    fn put(&self, loaded: Loaded) -> Arc<Loaded> {
         let loaded = Arc::new(loaded);
         let mut slots = self.lock();
         slots.uses += 1;
         let slot = Slot { loaded: loaded.clone(), used_at: slots.uses };
-        slots.by_key.insert(release.key.clone(), slot);
+        // Dropped outside the lock: unmapping takes its time.
+        let before = slots.by_digest.insert(Digest::clone(&loaded.digest), slot);
+        drop(slots);
+        drop(before);
         loaded
     }
 
@@ -219,10 +223,9 @@ impl Shelf {
         Ok(component.context("the compiled code vanished")?)
     }
 
-    /// Sees to it that compiled code lies in the cache: whose, and how large it is. What was published is to be served soon;
-    /// the operator's own files are compiled for good.
+    /// Sees to it that compiled code lies in the cache: whose, and how large it is.
     async fn compiled(&self, release: &Release, known: Option<&Digest>) -> Result<(Digest, u64), LoadError> {
-        let least = if release.version.is_some() { Code::Quick } else { Code::Fast };
+        let least = least(release);
         if let Some(digest) = known
             && let Some(size) = self.cache.size(digest, least)?
         {
@@ -261,7 +264,7 @@ impl Shelf {
         tokio::task::spawn_blocking(identify).await.context("the host is stopping")?
     }
 
-    fn link(&self, component: &Component, digest: Digest, charge: Charge) -> Result<Loaded, LoadError> {
+    fn link(&self, component: &Component, (digest, code): (Digest, Code), charge: Charge) -> Result<Loaded, LoadError> {
         fit::check(&self.engine, component).map_err(LoadError::Misfit)?;
         let unlinkable = |error: wasmtime::Error| LoadError::Unlinkable(format!("{error:#}"));
         let pre = self.linker.instantiate_pre(component).map_err(unlinkable)?;
@@ -273,7 +276,8 @@ impl Shelf {
             prompts: prompts::GuestIndices::new(&pre).ok(),
             completion: completion::GuestIndices::new(&pre).ok(),
             pre,
-            digest,
+            digest: Arc::new(digest),
+            code,
             initial_memory,
             lanes: self.lanes.clone(),
             charge,
@@ -284,7 +288,7 @@ impl Shelf {
     /// more than `compile.loaded`: what they all may take together is the account's business.
     fn make_room(&self, bytes: u64) -> Result<Charge, LoadError> {
         loop {
-            let crowded = self.lock().by_key.len() >= self.limits.loaded as usize;
+            let crowded = self.lock().by_digest.len() >= self.limits.loaded as usize;
             let charged = self.code.charge(bytes);
             if charged.is_ok() && !crowded {
                 return charged.map_err(LoadError::NoRoom);
@@ -320,14 +324,19 @@ impl Shelf {
     /// Of those nobody runs: the others would keep their memory, and their charge, all the same.
     fn take_oldest(&self) -> Option<Arc<Loaded>> {
         let mut slots = self.lock();
-        let idle = slots.by_key.iter().filter(|(_, slot)| Arc::strong_count(&slot.loaded) == 1);
+        let idle = slots.by_digest.iter().filter(|(_, slot)| Arc::strong_count(&slot.loaded) == 1);
         let oldest = idle.min_by_key(|(_, slot)| slot.used_at)?.0.clone();
-        slots.by_key.remove(&oldest).map(|slot| slot.loaded)
+        slots.by_digest.remove(&oldest).map(|slot| slot.loaded)
     }
 
     fn lock(&self) -> MutexGuard<'_, Slots> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How good its code must be. What was published is to be served soon; the operator's own files are compiled for good.
+fn least(release: &Release) -> Code {
+    if release.version.is_some() { Code::Quick } else { Code::Fast }
 }
 
 /// What guests may import: all of WASI 0.2 with nothing behind it but what [`State`] grants, and our own interface.

@@ -233,11 +233,12 @@ impl Agents {
 
     /// Forgets what was made of a release that is no more, but for code that others run as well.
     fn discard(&self, release: &Release) {
-        let of_others = release.digest.as_ref().is_some_and(|digest| {
+        if let Some(digest) = &release.digest {
             let is_served = |agent: &Arc<Agent>| agent.digest().as_ref() == Some(&digest.0);
-            self.all_versions().0.contains(&digest.0) || self.roll().iter().any(is_served)
-        });
-        self.0.means.shelf.discard(release, of_others);
+            if !self.all_versions().0.contains(&digest.0) && !self.roll().iter().any(is_served) {
+                self.0.means.shelf.discard(digest);
+            }
+        }
         self.0.means.known.forget(release);
     }
 

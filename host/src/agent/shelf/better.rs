@@ -9,7 +9,7 @@ use stockade_ledger::{Charge, Refusal};
 
 use super::super::cache::{Code, Digest};
 use super::super::release::Release;
-use super::{CODE_BASE_BYTES, CODE_SHARE, LoadError, Shelf, Slots};
+use super::{CODE_BASE_BYTES, CODE_SHARE, LoadError, Shelf};
 
 /// Components of which better code is waited for.
 const IMPROVING_MAX: usize = 64;
@@ -18,16 +18,9 @@ const IMPROVING_MAX: usize = 64;
 const IMPROVE_TRIES: u32 = 60;
 const IMPROVE_PAUSE: Duration = Duration::from_secs(10);
 
-impl Slots {
-    /// Whether this component is loaded, for whomever.
-    fn has(&self, digest: &Digest) -> bool {
-        self.by_key.values().any(|slot| slot.loaded.digest == *digest)
-    }
-}
-
 impl Shelf {
-    /// Has better code made of a release while nobody waits for it, and puts it in the place of what is there. Calls that run
-    /// end as they began.
+    /// Has better code made of a component while nobody waits for it, and puts it in the place of what is there. Calls that
+    /// run end as they began.
     pub(super) fn improve(self: &Arc<Self>, release: &Release, digest: &Digest) {
         let mine = {
             let mut slots = self.lock();
@@ -64,7 +57,7 @@ impl Shelf {
 
     async fn better(&self, release: &Release, digest: &Digest, mine: u64) -> Result<(), LoadError> {
         self.compiler.until_calm().await?;
-        if !self.has(release, digest) {
+        if !self.has(digest) {
             return Ok(());
         }
         let (file, found) = self.identify(&release.component).await?;
@@ -85,19 +78,19 @@ impl Shelf {
             // Discarded while it was compiled; or published anew, and then somebody else is at it.
             let is_used = {
                 let slots = self.lock();
-                slots.improving.contains_key(&digest.0) || slots.has(digest)
+                slots.improving.contains_key(&digest.0) || slots.by_digest.contains_key(digest)
             };
             // The quick file is whoever's has come since.
             return if is_used { Ok(()) } else { Ok(self.cache.remove_one(digest, Code::Fast)?) };
         }
         // Unloaded meanwhile: whoever loads it next finds the better code.
-        if !self.has(release, digest) {
+        if !self.has(digest) {
             return Ok(());
         }
         let size = self.cache.size(digest, Code::Fast)?.context("the compiled code vanished")?;
         let charge = self.make_room(CODE_BASE_BYTES + size / CODE_SHARE)?;
-        let (component, _) = self.map(release, digest).await?;
-        self.put(release, self.link(&component, digest.clone(), charge)?);
+        let (component, code) = self.map(release, digest).await?;
+        self.put(self.link(&component, (digest.clone(), code), charge)?);
         Ok(())
     }
 
@@ -112,28 +105,22 @@ impl Shelf {
         }
     }
 
-    /// Whether a release is loaded, as this very component.
-    fn has(&self, release: &Release, digest: &Digest) -> bool {
-        self.lock().by_key.get(&release.key).is_some_and(|slot| slot.loaded.digest == *digest)
+    fn has(&self, digest: &Digest) -> bool {
+        self.lock().by_digest.contains_key(digest)
     }
 
-    /// Forgets a release that is gone: its code in memory, and on disk unless others run it. Calls that run keep what they
-    /// have.
-    pub fn discard(&self, release: &Release, of_others: bool) {
+    /// Forgets a component that nobody runs any more: its code in memory and on disk. Calls that run keep what they have; a
+    /// trial of the same under another name has it compiled again.
+    pub fn discard(&self, digest: &Digest) {
         // Dropped outside the lock: unmapping takes its time.
-        let (gone, unused) = {
+        let gone = {
             let mut slots = self.lock();
-            let gone = slots.by_key.remove(&release.key);
-            let unused = release.digest.as_ref().filter(|digest| !of_others && !slots.has(digest));
-            if let Some(digest) = unused {
-                slots.improving.remove(&digest.0);
-            }
-            (gone, unused)
+            slots.improving.remove(&digest.0);
+            slots.by_digest.remove(digest)
         };
         drop(gone);
-        let removed = unused.map_or(Ok(()), |digest| self.cache.remove(digest));
-        if let Err(error) = removed {
-            tracing::warn!(agent = &*release.key, error = format!("{error:#}"), "compiled code stays on disk");
+        if let Err(error) = self.cache.remove(digest) {
+            tracing::warn!(digest = &digest.0[..12], error = format!("{error:#}"), "compiled code stays on disk");
         }
     }
 
