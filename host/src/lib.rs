@@ -60,6 +60,7 @@
 //! | the values of an update, while they are looked at | `document` | 256 parts each, 100,000 of an update | `stockade_gate::tests::every_limit_is_met` |
 //! | frames that wait for such a client, what it says of itself | `streams` | 256 KiB each, `document.clients` | `registry::outbox::tests::*`, `registry::presence::tests::*` |
 //! | mapped code, once for all agents of a component | `code` | `compile.loaded` | `limits::*` |
+//! | what an agent says of itself | `code/descriptions`, a quarter of `code` | 64 KiB each | `limits::what_agents_say_of_themselves_takes_a_part_of_what_is_there_for_code` |
 //! | the compiling child | `compile` | `compile.memory` | `hostile::*` |
 
 pub mod access;

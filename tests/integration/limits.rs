@@ -155,6 +155,26 @@ async fn one_component_is_loaded_once_for_all_its_agents() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_agents_say_of_themselves_takes_a_part_of_what_is_there_for_code() {
+    use stockade_tests::guests::{Source, case};
+    let Source::Made(make) = case("wordy").source else { panic!("it is made") };
+    let setup = stockade_tests::Setup::default();
+    setup.file("wordy.wasm", &make());
+    // A quarter of 32 MiB, for 64 KiB of each.
+    let agents: Vec<String> = (100..240).map(|number| format!("a{number}: {{ component: wordy.wasm }}")).collect();
+    let host = setup.start(&format!("memory: 128M\nagents: {{ {} }}", agents.join(", ")));
+    assert_eq!(host.agent("a100").call("tool", json!({})).await.text(), "well");
+    let refused: Vec<String> = (100..240)
+        .filter_map(|number| host.handle(&format!("a{number}")).offer().err().map(|failure| failure.to_string()))
+        .collect();
+    assert!((8..16).contains(&refused.len()), "{refused:?}");
+    assert!(
+        refused.iter().all(|reason| reason.contains("descriptions` is full") && reason.contains("of 8388")),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_compiler_needs_memory_that_is_there() {
     let host = TestHost::start("compile: { memory: 16M }\nagents: { hello: { component: '{agents}/hello.wasm' } }");
     let reason = host.refusal("hello");

@@ -1,6 +1,7 @@
 //! The one integration binary: the real host, real guests, real clients.
 
 mod access;
+mod announced;
 mod asking;
 mod big_reads;
 mod catalog;

@@ -2,14 +2,16 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use stockade_ledger::{Ledger, Spec};
 use tempfile::TempDir;
+use tokio::sync::watch;
 
 use super::digest::{Algorithm, Digest};
 use super::error::Error;
 use super::name::{Reference, Repository};
-use super::{Paying, Publishing};
+use super::{AT_WORK_MAX, Paying, Publishing};
 use crate::access::Principal;
 use crate::manifest::{Manifest, Role};
 
@@ -191,4 +193,34 @@ async fn pieces_are_smaller_where_replies_are_nearly_full() {
     let refused = case.publishing.piece(&blob, 0, u64::MAX).await.unwrap_err();
     assert!(matches!(refused, Error::Unpaid(_)), "{refused}, after {}", next.len());
     drop((full, piece, next));
+}
+
+#[tokio::test]
+async fn few_changes_of_versions_go_on_at_once_whoever_has_gone() {
+    let case = Case::new("");
+    let (begun, (open, gate)) = (Arc::new(AtomicUsize::new(0)), watch::channel(false));
+    let ask = || {
+        let (publishing, begun, mut gate) = (case.publishing.clone(), begun.clone(), gate.clone());
+        let work = async move {
+            begun.fetch_add(1, Relaxed);
+            gate.wait_for(|open| *open).await.expect("it is opened");
+            Ok(())
+        };
+        tokio::spawn(async move { publishing.to_its_end(move |_| work).await })
+    };
+    // All tasks are on this thread: each has its turn before a yield ends.
+    let turns = async || {
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        begun.load(Relaxed)
+    };
+    let first: Vec<_> = (0..AT_WORK_MAX).map(|_| ask()).collect();
+    let last = ask();
+    assert_eq!(turns().await, AT_WORK_MAX);
+    first.iter().for_each(|asked| asked.abort());
+    assert_eq!(turns().await, AT_WORK_MAX, "what has begun goes on");
+    open.send(true).expect("they wait");
+    last.await.expect("it is not aborted").expect("its turn has come");
+    assert_eq!(begun.load(Relaxed), AT_WORK_MAX + 1);
 }

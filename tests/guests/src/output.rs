@@ -14,6 +14,7 @@ pub const TRICKS: &[Trick] = &[
     Trick { name: "log-flood", run: log_flood },
     Trick { name: "progress-flood", run: progress_flood },
     Trick { name: "changed-flood", run: changed_flood },
+    Trick { name: "changed-often", run: changed_often },
     Trick { name: "big-argument", run: big_argument },
 ];
 
@@ -22,6 +23,9 @@ const WRITE_BYTES: usize = 64 << 10;
 
 /// One message; well below what a single call to the host may carry.
 const MESSAGE_BYTES: usize = 256 << 10;
+
+/// Changes that the host takes of one call.
+const CHANGES_MAX: usize = 1024;
 
 /// Above what a single call to the host may carry.
 const ARGUMENT_BYTES: usize = 8 << 20;
@@ -66,6 +70,14 @@ fn changed_flood() -> Reply {
         changed(&Change::Resource(address(&number.to_string())));
         changed(&Change::Tools);
     }
+}
+
+/// As often as the host listens to one call, and once more.
+fn changed_often() -> Reply {
+    (1..CHANGES_MAX).for_each(|_| changed(&Change::Resources));
+    changed(&Change::Prompts);
+    changed(&Change::Tools);
+    text("announced".into())
 }
 
 fn big_argument() -> Reply {

@@ -90,6 +90,7 @@ pub const ALL: &[Case] = &[
     // Names.
     made("long-name", lies::long_name, End::NotLoaded("64")),
     made("doubled-name", lies::doubled_name, End::NotLoaded("twice")),
+    made("wordy", lies::wordy, End::Served),
     made("long-description", lies::long_description, End::NotLoaded("65536")),
     made("long-schemas", lies::long_schemas, End::Served),
     // Not agents.

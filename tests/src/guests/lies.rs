@@ -69,6 +69,11 @@ pub(super) fn doubled_name() -> Vec<u8> {
     offering(["twice", "once", "twice"].map(String::from).into())
 }
 
+/// Says nearly as much of itself as the host keeps.
+pub(super) fn wordy() -> Vec<u8> {
+    Agent { title: "x".repeat(DESCRIPTION_BYTES_MAX - 1_000), pages: 4, ..Agent::default() }.component()
+}
+
 /// Says more of itself than the host would keep.
 pub(super) fn long_description() -> Vec<u8> {
     Agent { title: "x".repeat(DESCRIPTION_BYTES_MAX), pages: 4, ..Agent::default() }.component()
