@@ -153,6 +153,28 @@ async fn versions_and_aliases_are_bounded() {
     assert_eq!(publisher.live("demo").await, None);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_tries_few_versions() {
+    let mut host = TestHost::start("agents: {}");
+    let component = |number| stamped(&hello(), &format!("1.0.{number}"));
+    for number in 0..=5 {
+        let said = publisher(&host).publish("demo", &format!("1.0.{number}"), &component(number)).await;
+        assert_eq!(said.status, 201, "{said:?}");
+    }
+    host.stop();
+    let files = |directory| std::fs::read_dir(host.data().join(directory)).unwrap().map(|file| file.unwrap().path());
+    files("compiled").for_each(|file| std::fs::remove_file(file).unwrap());
+    for number in 1..=4 {
+        let found = files("oci/blobs/sha256").find(|file| std::fs::read(file).unwrap() == component(number));
+        std::fs::write(found.expect("it was pushed"), "damaged").unwrap();
+    }
+    let host = host.again();
+    assert_eq!(greeting(&host, "demo").await.unwrap(), "Hello, Ann!");
+    let refused = publisher(&host).roll_back("demo").await;
+    assert!(refused.refusal().contains("none of the 4 versions of `demo` served last"), "{}", refused.refusal());
+    assert_eq!(version(&host, "demo").await, "1.0.5");
+}
+
 /// The version that `hello` says it has.
 const OWN_VERSION: &str = "0.1.0";
 

@@ -135,7 +135,10 @@ impl Publishing {
         self.bring_in_line(serving, agent).await?;
         let before = self.before(agent).await?;
         let back = self.serve_first(serving, agent, &before).await?;
-        back.ok_or_else(|| Error::NotServed(format!("no earlier version of `{agent}` that could be served is left")))
+        back.ok_or_else(|| match before.len().min(CANDIDATES_MAX) {
+            0 => Error::NotServed(format!("no earlier version of `{agent}` that could be served is left")),
+            tried => Error::NotServed(format!("none of the {tried} versions of `{agent}` served last can be loaded")),
+        })
     }
 
     /// Serves the first of these that can be served, and says which; none if none can be loaded.
