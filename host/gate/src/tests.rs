@@ -192,8 +192,7 @@ fn frames_and_what_is_in_them() {
         assert!(Message::read(frame).is_err(), "{frame:?}");
     }
     let vector = StateVector(vec![(7, 3), (CLIENT_MAX, CLOCK_MAX)]);
-    assert_eq!(StateVector::read(&vector.write()), Ok(vector.clone()));
-    assert!(vector.names(7) && !vector.names(8));
+    assert_eq!(StateVector::read(&vector.write()), Ok(vector));
     assert_eq!(StateVector::read(&[3, 0, 0, 0, 0]), Err(Malformed::Truncated));
     assert!(matches!(StateVector::read(&vec![0; (64 << 10) + 1]), Err(Malformed::Beyond { .. })));
 }

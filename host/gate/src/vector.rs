@@ -33,11 +33,6 @@ impl StateVector {
         Ok(Self(clients))
     }
 
-    /// Whether it knows anything of this client.
-    pub fn names(&self, client: u64) -> bool {
-        self.0.iter().any(|(named, _)| *named == client)
-    }
-
     /// The bytes that [`StateVector::read`] reads.
     pub fn write(&self) -> Vec<u8> {
         let mut bytes = Vec::new();

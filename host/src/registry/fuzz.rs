@@ -38,7 +38,7 @@ pub fn bytes(data: &[u8]) {
                 Both::new().first.diff(&vector);
             }
         }
-        Ok(Message::Step2(update) | Message::Update(update)) => drop(Both::new_for(update)),
+        Ok(Message::Step2(update) | Message::Update(update)) => Both::try_on_new(update),
         Ok(Message::Awareness(states)) => {
             if let Ok(states) = awareness::read(states) {
                 assert_eq!(awareness::read(&awareness::write(states.iter().copied())), Ok(states));
@@ -46,7 +46,7 @@ pub fn bytes(data: &[u8]) {
         }
         _ => {}
     }
-    Both::new_for(data);
+    Both::try_on_new(data);
 }
 
 /// Updates made of the bytes, such as nearly fit: what the gate is for. Answers with how many it let through, and how many
@@ -122,11 +122,11 @@ impl Both {
         both
     }
 
-    /// Documents that took an update, made only when it can be read at all: most bytes cannot.
-    fn new_for(update: &[u8]) -> Option<Self> {
-        Update::read(update, &Limits::LIVE).ok()?;
-        let mut both = Self::new();
-        both.take(update).then_some(both)
+    /// Has new documents take an update, made only when it can be read at all: most bytes cannot.
+    fn try_on_new(update: &[u8]) {
+        if Update::read(update, &Limits::LIVE).is_ok() {
+            Self::new().take(update);
+        }
     }
 
     /// Whether the gate lets an update through; then both have it.
