@@ -173,6 +173,7 @@ async fn metrics_tell_of_memory_accounts_and_calls() {
     assert!(value("stockade_agent_queue_wait_seconds_count{agent=\"hello\",version=\"0.1.0\"}") >= 1.0);
     assert!(value("stockade_traffic_bytes_total{direction=\"sent\"}") > 100.0);
     assert!(value("stockade_epoch_lateness_seconds_count") > 10.0);
+    assert_eq!(value("stockade_document_refused_total{reason=\"pace\"}"), 0.0);
     assert_eq!(host.page("/metrics?x=1").await.0, 200);
 }
 

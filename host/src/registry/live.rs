@@ -13,6 +13,7 @@ use stockade_ledger::Account;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::ceilings::Ceilings;
+use super::document::Refused;
 use super::outbox::{Audience, Ending, Frame, Outbox};
 use super::owner::{self, Command, Failed, Fields};
 use super::presence::Presence;
@@ -55,6 +56,8 @@ pub struct Shared {
     connections: AtomicU64,
     /// A write has failed, and none has succeeded since.
     stuck: AtomicBool,
+    /// Updates that were refused, by kind.
+    refused: [AtomicU64; Refused::KINDS.len()],
 }
 
 /// Figures of the document.
@@ -95,6 +98,7 @@ impl Handle {
             changed: watch::Sender::new(0),
             connections: AtomicU64::new(0),
             stuck: AtomicBool::new(false),
+            refused: Default::default(),
         });
         let commands = owner::start(Store::open(data)?, shared.clone(), document)?;
         let limits = manifest.document;
@@ -128,6 +132,11 @@ impl Handle {
     /// All agents it has, by name.
     pub fn records(&self) -> Vec<(Arc<str>, Arc<Record>)> {
         self.shared.records().iter().map(|(name, record)| (name.clone(), record.clone())).collect()
+    }
+
+    /// Updates and edits that were refused since the start, by what for.
+    pub fn refused(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Refused::KINDS.into_iter().zip(&self.shared.refused).map(|(kind, count)| (kind, count.load(Relaxed)))
     }
 
     /// So many agents that it has, at most, in the order of their names: those behind this one, or from the first on.
@@ -266,6 +275,15 @@ impl Shared {
     /// Tells operators whether the disk takes what is written.
     pub fn set_stuck(&self, stuck: bool) {
         self.stuck.store(stuck, Relaxed);
+    }
+
+    /// Counts what is refused.
+    pub fn count<T>(&self, result: &Result<T, Failed>) {
+        if let Err(Failed::Refused(refused)) = result
+            && let Some(kind) = refused.kind()
+        {
+            self.refused[kind].fetch_add(1, Relaxed);
+        }
     }
 
     pub fn next_connection(&self) -> u64 {

@@ -184,6 +184,7 @@ impl Owner {
         }
         // Whoever has gone needs no answer.
         for (answer, result) in answers {
+            self.shared.count(&result);
             let _ = answer.send(result);
         }
         for asked in asked {

@@ -187,6 +187,7 @@ async fn a_gap_is_asked_for_and_no_offence() {
     let replies = ann.send(Message::Update(&second)).await.unwrap();
     assert!(matches!(Message::read(replies[0].bytes()), Ok(Message::Step1(_))), "{replies:?}");
     assert_eq!(title(&handle), Value::Null);
+    assert!(handle.refused().all(|(_, count)| count == 0));
     drop(lost);
     let all = ann.doc.transact().encode_state_as_update_v1(&yrs::StateVector::default());
     ann.send(Message::Step2(&all)).await.unwrap();
@@ -204,6 +205,8 @@ async fn readers_may_sync_and_nothing_else() {
     let close = bob.send(Message::Update(&edit)).await.unwrap_err();
     assert_eq!((close.code(), close.reason()), (4403, "`title` of agent `files` may not be written by `anonymous`"));
     assert_eq!(title(&handle), Value::Null);
+    let refused: Vec<_> = handle.refused().filter(|(_, count)| *count > 0).collect();
+    assert_eq!(refused, [("rights", 1)]);
 }
 
 #[tokio::test]
