@@ -192,8 +192,11 @@ impl Agent {
     pub fn offer(&self) -> Result<Arc<Offer>, Failure> {
         if !self.home.enabled.load(Ordering::Relaxed) {
             let limit = self.limit(LimitName::Disabled, Unit::None, [0; 3]);
-            let detail = Some("the registry's document says so; `enabled: true` there has it served again".to_owned());
-            return Err(Failure::Refused(Limit { detail, ..limit }));
+            let said = self.home.means.document.record(self.name()).and_then(|record| record.whole("retired"));
+            let state = if said.is_some() { "is retired in" } else { "is disabled by" };
+            let name = self.name();
+            let detail = format!("it {state} the registry's document; `stockade enable {name}` has it served again");
+            return Err(Failure::Refused(Limit { detail: Some(detail), ..limit }));
         }
         match self.standing() {
             Standing::Ready(offer) => Ok(offer),
@@ -265,6 +268,11 @@ impl Agent {
         }
     }
 
+    /// Its component as it was found last, on trial or served.
+    fn component(&self) -> Option<Arc<Digest>> {
+        self.component.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// What a call is granted before it starts.
     fn reserve(&self, initial_memory: u64) -> u64 {
         let spec = self.spec();
@@ -278,8 +286,8 @@ impl Agent {
             let limit = self.limit(LimitName::NotLoaded, Unit::None, [0; 3]);
             return Err(Failure::Refused(Limit { detail: Some(NOTHING_PUBLISHED.to_owned()), ..limit }));
         };
-        let known = self.component.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let on_shelf = || known.as_ref().and_then(|digest| shelf.get(digest));
+        let known = self.component();
+        let on_shelf = || known.as_ref().and_then(|digest| shelf.get(digest, release.least()));
         if let Some(loaded) = on_shelf() {
             return Ok(loaded);
         }

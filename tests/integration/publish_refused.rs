@@ -1,9 +1,13 @@
 //! What may not be published, and what is done about it: refused by name, with what to do, and nothing left behind.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
+use stockade_tests::editor::Editor;
 use stockade_tests::guests::{Source, case};
 use stockade_tests::publisher::stamped;
 use stockade_tests::{Setup, TestHost};
+use yrs::Any;
 
 use super::publish::{component, greeting, hello, publisher, version};
 
@@ -151,6 +155,45 @@ async fn versions_and_aliases_are_bounded() {
         assert_eq!(yanked.status, 200, "{yanked:?}");
     }
     assert_eq!(publisher.live("demo").await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_refused_takes_no_code_from_who_is_on_trial() {
+    let host = TestHost::start("agents: {}");
+    let publisher = publisher(&host);
+    assert_eq!(publisher.publish("demo", "1.0.0", &hello()).await.status, 201);
+    for round in 0..4 {
+        // One component for both, at the same moment: the one has lost a tool, the other is new.
+        let both = stamped(&component("everything"), &round.to_string());
+        let (agent, number) = (format!("new-{round}"), format!("1.{}.0", round + 1));
+        let (refused, taken) =
+            tokio::join!(publisher.publish("demo", &number, &both), publisher.publish(&agent, "1.0.0", &both));
+        assert!(refused.refusal().contains("is gone"), "{}", refused.refusal());
+        assert_eq!(taken.status, 201, "{taken:?}");
+    }
+    // By the digests that the names begin with.
+    let files = std::fs::read_dir(host.data().join("compiled")).unwrap();
+    let compiled: BTreeSet<String> =
+        files.map(|file| file.unwrap().file_name().to_string_lossy()[..64].to_owned()).collect();
+    assert_eq!(compiled.len(), 5, "that of each agent");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_publishes_what_is_not_served_is_told() {
+    let host = TestHost::start("agents: {}");
+    let said = publisher(&host).publish("demo", "1.0.0", &hello()).await;
+    assert!(said.status == 201 && !said.body["warnings"].to_string().contains("not served"), "{said:?}");
+    let mut editor = Editor::connect(host.address, Some(&host.operator_token())).await.unwrap();
+    let edits = [("1.0.1", "enabled", Any::from(false), "disabled"), ("1.0.2", "retired", Any::from(1), "retired")];
+    for (number, field, value, state) in edits {
+        editor.set([("demo", field, value)]).await.unwrap();
+        editor.settle().await.unwrap();
+        let said = publisher(&host).publish("demo", number, &stamped(&hello(), number)).await;
+        let told = format!("`demo` is {state} in the registry, and not served: `stockade enable demo`");
+        assert!(said.status == 201 && said.body["warnings"].to_string().contains(&told), "{said:?}");
+        let refused = greeting(&host, "demo").await.unwrap_err();
+        assert!(refused.contains(&format!("it is {state}")) && refused.contains("`stockade enable demo`"), "{refused}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::cache::Digest;
+use super::cache::{Code, Digest};
 use super::contract::Description;
 use crate::manifest::{Address, AgentName, AgentSpec, Component};
 
@@ -42,6 +42,11 @@ impl Release {
             }
             Component::Published => None,
         }
+    }
+
+    /// How good its code must be. What was published is to be served soon; the operator's own files are compiled for good.
+    pub fn least(&self) -> Code {
+        if self.version.is_some() { Code::Quick } else { Code::Fast }
     }
 
     /// Whether its file is still to be pulled.

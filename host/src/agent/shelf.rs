@@ -28,6 +28,7 @@ use super::release::Release;
 use super::state::State;
 use crate::manifest::CompileLimits;
 use crate::memory::Accounts;
+pub(super) use better::Hold;
 
 /// What a loaded component is charged: a fixed part, and this share of its file. The rest of the file is clean mapped
 /// pages, which the kernel takes back when it needs them. Measured: 45 KiB of 183, 1.9 MiB of 34.
@@ -62,6 +63,8 @@ struct Slots {
     uses: u64,
     /// Digests of which better code is being made, and by which use of the shelf.
     improving: BTreeMap<String, u64>,
+    /// Components that somebody holds, and how often.
+    held: HashMap<Digest, usize>,
 }
 
 struct Slot {
@@ -147,12 +150,12 @@ impl Shelf {
         Ok(Self { engine, lateness, lanes, linker, cache, compiler, code, descriptions, limits, slots })
     }
 
-    /// A loaded component, which this marks as used.
-    pub fn get(&self, digest: &Digest) -> Option<Arc<Loaded>> {
+    /// A loaded component with code that is at least this good, which this marks as used.
+    pub fn get(&self, digest: &Digest, least: Code) -> Option<Arc<Loaded>> {
         let mut slots = self.lock();
         slots.uses += 1;
         let now = slots.uses;
-        let slot = slots.by_digest.get_mut(digest)?;
+        let slot = slots.by_digest.get_mut(digest).filter(|slot| slot.loaded.code >= least)?;
         slot.used_at = now;
         Some(slot.loaded.clone())
     }
@@ -168,26 +171,33 @@ impl Shelf {
         let known = known.or(release.digest.as_ref());
         let (digest, size) = self.compiled(release, known).await?;
         // Another agent may run the same.
-        if let Some(loaded) = self.get(&digest).filter(|loaded| loaded.code >= least(release)) {
-            return Ok(loaded);
-        }
-        let charge = self.make_room(CODE_BASE_BYTES + size / CODE_SHARE)?;
-        let (component, code) = self.map(release, &digest).await?;
-        let loaded = self.put(self.link(&component, (digest, code), charge)?);
-        if code == Code::Quick {
+        let loaded = match self.get(&digest, release.least()) {
+            Some(loaded) => loaded,
+            None => {
+                let charge = self.make_room(CODE_BASE_BYTES + size / CODE_SHARE)?;
+                let (component, code) = self.map(release, &digest).await?;
+                self.put(self.link(&component, (digest, code), charge)?)
+            }
+        };
+        if loaded.code == Code::Quick {
             self.improve(release, &loaded.digest);
         }
         Ok(loaded)
     }
 
-    /// Puts a component where its callers find it, instead of what was there.
+    /// Puts a component where its callers find it, unless somebody else has just put one there that is as good. Answers with
+    /// what lies there now.
     fn put(&self, loaded: Loaded) -> Arc<Loaded> {
         let loaded = Arc::new(loaded);
         let mut slots = self.lock();
         slots.uses += 1;
-        let slot = Slot { loaded: loaded.clone(), used_at: slots.uses };
-        // Dropped outside the lock: unmapping takes its time.
+        let used_at = slots.uses;
+        if let Some(there) = slots.by_digest.get(&*loaded.digest).filter(|there| there.loaded.code >= loaded.code) {
+            return there.loaded.clone();
+        }
+        let slot = Slot { loaded: loaded.clone(), used_at };
         let before = slots.by_digest.insert(Digest::clone(&loaded.digest), slot);
+        // Outside the lock: unmapping takes its time.
         drop(slots);
         drop(before);
         loaded
@@ -225,7 +235,7 @@ impl Shelf {
 
     /// Sees to it that compiled code lies in the cache: whose, and how large it is.
     async fn compiled(&self, release: &Release, known: Option<&Digest>) -> Result<(Digest, u64), LoadError> {
-        let least = least(release);
+        let least = release.least();
         if let Some(digest) = known
             && let Some(size) = self.cache.size(digest, least)?
         {
@@ -332,11 +342,6 @@ impl Shelf {
     fn lock(&self) -> MutexGuard<'_, Slots> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// How good its code must be. What was published is to be served soon; the operator's own files are compiled for good.
-fn least(release: &Release) -> Code {
-    if release.version.is_some() { Code::Quick } else { Code::Fast }
 }
 
 /// What guests may import: all of WASI 0.2 with nothing behind it but what [`State`] grants, and our own interface.

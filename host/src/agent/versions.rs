@@ -13,6 +13,7 @@ use super::admit::{Admitted, Shape, Unfit};
 use super::home::Home;
 use super::release::{Release, Version};
 use super::roster::{Agents, terms_of};
+use super::shelf::Hold;
 use super::{Agent, Standing};
 use crate::manifest::{AgentName, Component};
 
@@ -43,6 +44,8 @@ pub struct Candidate {
     /// What its callers will depend on.
     pub tools: Vec<Shape>,
     is_added: bool,
+    /// Until it is known.
+    held: Option<Hold>,
 }
 
 /// All versions, by agent.
@@ -66,6 +69,7 @@ impl Candidate {
 
 impl Drop for Candidate {
     fn drop(&mut self) {
+        self.held = None;
         if !self.is_added {
             self.agents.discard(&Release::published(self.agent.name(), &self.version));
         }
@@ -104,11 +108,15 @@ impl Agents {
         let front = self.roll().find(name.as_str()).cloned();
         let home = front.map_or_else(|| self.new_home(name), |front| front.home.clone());
         let release = Release::published(name.as_str(), &version);
+        let mut held = release.digest.as_ref().map(|digest| self.0.means.shelf.hold(digest));
         let agent = Agent::new(home, Some(release.clone()));
         let mut tools = Vec::new();
-        let admitted = agent.admit(Some(&mut tools)).await.inspect_err(|_| self.discard(&release))?;
+        let admitted = agent.admit(Some(&mut tools)).await.inspect_err(|_| {
+            held = None;
+            self.discard(&release);
+        })?;
         agent.is_now(Standing::Ready(admitted.offer.clone()));
-        Ok(Candidate { agents: self.clone(), agent, version, admitted, tools, is_added: false })
+        Ok(Candidate { agents: self.clone(), agent, version, admitted, tools, is_added: false, held })
     }
 
     /// Whether publishers say what an agent is.
@@ -234,7 +242,7 @@ impl Agents {
     /// Forgets what was made of a release that is no more, but for code that others run as well.
     fn discard(&self, release: &Release) {
         if let Some(digest) = &release.digest {
-            let is_served = |agent: &Arc<Agent>| agent.digest().as_ref() == Some(&digest.0);
+            let is_served = |agent: &Arc<Agent>| agent.component().as_deref() == Some(digest);
             if !self.all_versions().0.contains(&digest.0) && !self.roll().iter().any(is_served) {
                 self.0.means.shelf.discard(digest);
             }

@@ -18,6 +18,24 @@ const IMPROVING_MAX: usize = 64;
 const IMPROVE_TRIES: u32 = 60;
 const IMPROVE_PAUSE: Duration = Duration::from_secs(10);
 
+/// Leave to find a component's code where it lies, whatever becomes of others that run the same.
+pub(in super::super) struct Hold {
+    shelf: Arc<Shelf>,
+    digest: Digest,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let mut slots = self.shelf.lock();
+        if let Some(times) = slots.held.get_mut(&self.digest) {
+            *times -= 1;
+            if *times == 0 {
+                slots.held.remove(&self.digest);
+            }
+        }
+    }
+}
+
 impl Shelf {
     /// Has better code made of a component while nobody waits for it, and puts it in the place of what is there. Calls that
     /// run end as they began.
@@ -90,7 +108,9 @@ impl Shelf {
         let size = self.cache.size(digest, Code::Fast)?.context("the compiled code vanished")?;
         let charge = self.make_room(CODE_BASE_BYTES + size / CODE_SHARE)?;
         let (component, code) = self.map(release, digest).await?;
-        self.put(self.link(&component, (digest.clone(), code), charge)?);
+        if wanted() {
+            self.put(self.link(&component, (digest.clone(), code), charge)?);
+        }
         Ok(())
     }
 
@@ -109,15 +129,24 @@ impl Shelf {
         self.lock().by_digest.contains_key(digest)
     }
 
-    /// Forgets a component that nobody runs any more: its code in memory and on disk. Calls that run keep what they have; a
-    /// trial of the same under another name has it compiled again.
+    /// Keeps the code of a component that nobody is known to run yet.
+    pub fn hold(self: &Arc<Self>, digest: &Digest) -> Hold {
+        *self.lock().held.entry(digest.clone()).or_default() += 1;
+        Hold { shelf: self.clone(), digest: digest.clone() }
+    }
+
+    /// Forgets a component that nobody runs any more: its code in memory and on disk, unless somebody holds it. Calls that run
+    /// go on with what they have.
     pub fn discard(&self, digest: &Digest) {
-        // Dropped outside the lock: unmapping takes its time.
         let gone = {
             let mut slots = self.lock();
+            if slots.held.contains_key(digest) {
+                return;
+            }
             slots.improving.remove(&digest.0);
             slots.by_digest.remove(digest)
         };
+        // Outside the lock: unmapping takes its time.
         drop(gone);
         if let Err(error) = self.cache.remove(digest) {
             tracing::warn!(digest = &digest.0[..12], error = format!("{error:#}"), "compiled code stays on disk");
