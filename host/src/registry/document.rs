@@ -206,7 +206,10 @@ impl Document {
         for (name, value) in fields {
             let field = place(&name).map(|place| &FIELDS[place]).ok_or_else(|| {
                 let names: Vec<&str> = FIELDS.iter().map(|field| field.name).collect();
-                Refused::Invalid(format!("there is no field `{name}`; there are {}", names.join(", ")))
+                let names = names.join(", ");
+                Refused::Invalid(format!(
+                    "there is no field `{name}`; there are {names}; all else stands in the manifest"
+                ))
             })?;
             if !field.may_be_written(by, agent) {
                 let touched = format!("`{name}` of agent `{agent}`");

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::ceilings::Ceilings;
 use super::document::Refused;
 use super::outbox::{Audience, Ending, Frame, Outbox};
-use super::owner::{self, Command, Failed, Fields};
+use super::owner::{self, Command, Done, Failed, Fields};
 use super::presence::Presence;
 use super::record::Record;
 use super::store::Store;
@@ -56,7 +56,7 @@ pub struct Shared {
     connections: AtomicU64,
     /// A write has failed, and none has succeeded since.
     stuck: AtomicBool,
-    /// Updates that were refused, by kind.
+    /// Edits that were refused or put right, by kind.
     refused: [AtomicU64; Refused::KINDS.len()],
 }
 
@@ -134,7 +134,7 @@ impl Handle {
         self.shared.records().iter().map(|(name, record)| (name.clone(), record.clone())).collect()
     }
 
-    /// Updates and edits that were refused since the start, by what for.
+    /// Edits that were refused or put right since the start, by what for.
     pub fn refused(&self) -> impl Iterator<Item = (&'static str, u64)> {
         Refused::KINDS.into_iter().zip(&self.shared.refused).map(|(kind, count)| (kind, count.load(Relaxed)))
     }
@@ -192,7 +192,9 @@ impl Handle {
     ///
     /// When there is no such agent or field, or it may not be set so, or not by this principal; or as [`Handle::write`].
     pub async fn edit(&self, agent: Arc<str>, fields: Vec<(String, Value)>, by: Arc<Principal>) -> Result<(), Failed> {
-        self.ask(|answer| Command::Edit { agent, fields, by, answer }).await.map(drop)
+        let done = self.ask(|answer| Command::Edit { agent, fields, by, answer }).await;
+        self.shared.count(&done);
+        done.map(drop)
     }
 
     /// Writes fields of agents in the host's name, making an entry where there is none; null removes a field.
@@ -277,12 +279,17 @@ impl Shared {
         self.stuck.store(stuck, Relaxed);
     }
 
-    /// Counts what is refused.
-    pub fn count<T>(&self, result: &Result<T, Failed>) {
-        if let Err(Failed::Refused(refused)) = result
-            && let Some(kind) = refused.kind()
-        {
-            self.refused[kind].fetch_add(1, Relaxed);
+    /// Counts what was refused to who edits, or put right.
+    pub fn count(&self, result: &Result<Done, Failed>) {
+        let kind = match result {
+            Err(Failed::Refused(refused)) => refused.kind(),
+            Err(Failed::NoRoom(_)) => Some("room"),
+            Ok(corrections) if !corrections.is_empty() => Some("value"),
+            Ok(_) | Err(Failed::Disk(_) | Failed::Stopping) => None,
+        };
+        let place = Refused::KINDS.iter().position(|each| Some(*each) == kind);
+        if let Some(place) = place {
+            self.refused[place].fetch_add(1, Relaxed);
         }
     }
 

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::document::Refused;
 use super::live::Handle;
 use super::outbox::{Ending, Frame, Next, Outbox};
-use super::owner::{Command, Difference, Failed};
+use super::owner::{Command, Difference, Done, Failed};
 use crate::access::{Full, Place, Principal};
 
 /// Bytes of a reason in a close frame (RFC 6455, section 5.5).
@@ -188,14 +188,8 @@ impl Session {
         if update == NOTHING {
             return Ok(Vec::new());
         }
-        let max = if sync { Limits::SYNC } else { Limits::LIVE }.bytes;
-        if update.len() > max {
-            return Err(Close::Malformed(format!("an update of {} bytes, and {max} are allowed", update.len())));
-        }
-        let charge = self.handle.shared().incoming.charge(update.len() as u64);
-        let charge = charge.map_err(|refusal| Close::Overload(refusal.to_string()))?;
-        let (bytes, by) = (update.to_vec(), self.by.clone());
-        let applied = self.handle.ask(|answer| Command::Apply { bytes, charge, sync, by, answer }).await;
+        let applied = self.try_to_apply(update, sync).await;
+        self.handle.shared().count(&applied);
         match applied {
             // The author sees what was put back, and is told why.
             Ok(corrections) => Ok(corrections.iter().map(|why| Outgoing::Own(Message::Denied(why).write())).collect()),
@@ -211,6 +205,18 @@ impl Session {
                 Err(close)
             }
         }
+    }
+
+    async fn try_to_apply(&self, update: &[u8], sync: bool) -> Result<Done, Failed> {
+        let (max, found) = (if sync { Limits::SYNC } else { Limits::LIVE }.bytes as u64, update.len() as u64);
+        if found > max {
+            let malformed = Malformed::Beyond { limit: "bytes of an update", max, found };
+            return Err(Failed::Refused(Refused::Gate(malformed.into())));
+        }
+        let charge = self.handle.shared().incoming.charge(found);
+        let charge = charge.map_err(|refusal| Failed::NoRoom(refusal.to_string().into()))?;
+        let (bytes, by) = (update.to_vec(), self.by.clone());
+        self.handle.ask(|answer| Command::Apply { bytes, charge, sync, by, answer }).await
     }
 
     /// `SyncStep1`: asks the client for what the host lacks.

@@ -134,7 +134,7 @@ fn document(out: &mut Out<'_>, app: &App) -> fmt::Result {
         stuck,
     )?;
     let refused = document.refused().map(|(kind, count)| (label("reason", kind), count));
-    out.counters("document_refused", "Edits of the registry's document that were refused", None, refused)?;
+    out.counters("document_refused", "Edits of the registry's document that were refused or put right", None, refused)?;
     out.gauges("document_entries", "Runs of edits that the document remembers", None, plain(entries))?;
     let clients = [("connected", connected), ("present", present)];
     let clients = clients.map(|(state, count)| (label("state", state), count as u64));

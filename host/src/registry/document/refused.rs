@@ -34,18 +34,18 @@ pub enum Refused {
 }
 
 impl Refused {
-    /// What updates are refused for, as they are counted.
+    /// What edits are refused for, as they are counted.
     pub const KINDS: [&str; 5] = ["form", "rights", "room", "pace", "value"];
 
-    /// Its place among the [`KINDS`](Self::KINDS); none of what is asked for again.
-    pub fn kind(&self) -> Option<usize> {
-        Some(match self {
-            Self::Gate(Standing::Gap { .. }) => return None,
-            Self::Gate(Standing::Malformed(_)) | Self::Unapplied(_) => 0,
-            Self::Gate(Standing::Forged(_)) | Self::Forbidden { .. } => 1,
-            Self::Gate(Standing::Full { .. }) | Self::TooMany(_) | Self::TooLarge { .. } => 2,
-            Self::TooFast { .. } => 3,
-            Self::Unknown(_) | Self::Invalid(_) => 4,
-        })
+    /// Which of the [`KINDS`](Self::KINDS) it is; none of what is asked for again.
+    pub fn kind(&self) -> Option<&'static str> {
+        match self {
+            Self::Gate(Standing::Gap { .. }) => None,
+            Self::Gate(Standing::Malformed(_)) | Self::Unapplied(_) => Some("form"),
+            Self::Gate(Standing::Forged(_)) | Self::Forbidden { .. } => Some("rights"),
+            Self::Gate(Standing::Full { .. }) | Self::TooMany(_) | Self::TooLarge { .. } => Some("room"),
+            Self::TooFast { .. } => Some("pace"),
+            Self::Unknown(_) | Self::Invalid(_) => Some("value"),
+        }
     }
 }
