@@ -68,7 +68,7 @@ Signals:
 
 Exit codes:
   0  done, or stopped by one signal
-  1  failed while running: an address in use, a directory that cannot be had, an agent that does not compile
+  1  failed while running: an address in use, data of another host, an agent that does not compile
   2  wrong arguments or a wrong manifest; every mistake is printed with its line";
 
 #[derive(Debug, Parser)]
@@ -114,7 +114,7 @@ enum Command {
     Versions(versions::All),
     /// Let a name such as stable stand for a version
     Alias(versions::Alias),
-    /// Take a version from lists and from what is served; who names it still gets it
+    /// Take a version back: only who names it still gets it
     Yank(versions::Yank),
     /// Serve what was served before
     Rollback(versions::All),

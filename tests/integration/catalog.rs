@@ -89,7 +89,7 @@ async fn an_edit_is_heard_of_and_read() {
     assert_eq!(told["entry"]["memory"], 1 << 20, "{told}");
     editor.set([("hello", "enabled", false)]).await.expect("taken");
     let told = eventually(&client, |entry| entry["state"] == "disabled").await;
-    assert!(told["reason"].as_str().unwrap().contains("`enabled: true`"), "{told}");
+    assert!(told["reason"].as_str().unwrap().contains("`stockade enable hello`"), "{told}");
     assert_eq!(session.request(1, "resources/unsubscribe", json!({ "uri": HELLO })).await.result(), &json!({}));
     assert_eq!(session.end().await, 204);
 }

@@ -42,7 +42,7 @@ pub(super) struct Options {
     /// A component, or the directory of an agent's Cargo.toml
     #[arg(value_name = "FILE|DIR", default_value = ".")]
     what: PathBuf,
-    /// The agent's name [default: the package's, or the file's]
+    /// The agent's name [default: the package's, or the file's, or the repository's last part]
     #[arg(long, value_parser = AgentName::parse)]
     name: Option<AgentName>,
     /// The version, such as 1.2.0 [default: the package's]
@@ -116,10 +116,10 @@ struct Found {
 fn found(options: &Options) -> Result<Found, Stop> {
     let Options { what, name, version, .. } = options;
     if let Some(from) = &options.from {
+        let version = version.clone().ok_or_else(|| Stop::Usage(WHICH_VERSION.to_owned()))?;
+        let name = name.clone().unwrap_or_else(|| super::single::name_of(Path::new(from.path())));
         let mut pulled = tempfile::NamedTempFile::new().context("no room for what is pulled")?;
         pull(from, PULLED_BYTES_MAX, pulled.as_file_mut())?;
-        let name = name.clone().ok_or_else(|| Stop::Usage("say what it is called: --name demo".to_owned()))?;
-        let version = version.clone().ok_or_else(|| Stop::Usage(WHICH_VERSION.to_owned()))?;
         return Ok(Found { file: pulled.path().to_owned(), name, version, _pulled: Some(pulled) });
     }
     if what.is_dir() {

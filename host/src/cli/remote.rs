@@ -117,7 +117,7 @@ pub(super) fn read_small(file: &Path) -> anyhow::Result<String> {
 }
 
 /// The manifest in this directory or the nearest above it that has one.
-fn nearest_manifest() -> Option<Manifest> {
+pub(super) fn nearest_manifest() -> Option<Manifest> {
     let here = std::env::current_dir().ok()?;
     let file = here.ancestors().map(|folder| folder.join("manifest.yaml")).find(|file| file.is_file())?;
     Manifest::load(&file, &Overrides::default()).ok()

@@ -1,13 +1,14 @@
 //! `stockade status`: what a running host says of its agents, as a table or as JSON.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::remote::nearest_manifest;
 use super::{Stop, say};
 use crate::access::operator;
 use crate::http::ask::{self, Question, StatusCode};
@@ -17,6 +18,10 @@ const EXAMPLES: &str = "\
 Examples:
   stockade status                           how the agents of the host on this machine are
   stockade status --json | jq .agents";
+
+/// Where a host answers operators, and where it has its data, if nothing says otherwise.
+const ADMIN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8081);
+const DATA_DEFAULT: &str = "data";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -28,12 +33,12 @@ pub(super) struct Options {
 /// Which host is asked, and how its answer is shown.
 #[derive(Debug, clap::Args)]
 pub(super) struct Host {
-    /// Where the host answers operators: the manifest's `admin`
-    #[arg(long, value_name = "IP:PORT", value_parser = parse_address, default_value = "127.0.0.1:8081")]
-    admin: SocketAddr,
-    /// Directory of the host's own data, with the operator's token: the manifest's `data`
-    #[arg(long, value_name = "DIR", default_value = "data")]
-    data: PathBuf,
+    /// Where the host answers operators [default: the nearest manifest.yaml's `admin`, else 127.0.0.1:8081]
+    #[arg(long, value_name = "IP:PORT", value_parser = parse_address)]
+    admin: Option<SocketAddr>,
+    /// Directory of the host's own data, with the operator's token [default: the nearest manifest.yaml's `data`, else data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
     /// Print what the host says as it is, for programs
     #[arg(long)]
     pub json: bool,
@@ -71,12 +76,21 @@ impl Host {
 
     /// What it answers, as its operator.
     pub fn ask(&self, question: Question) -> Result<String, Stop> {
-        let token = operator::read(&self.data).context("name the host's data directory with --data DIR")?;
+        let nearest = if self.admin.is_some() && self.data.is_some() { None } else { nearest_manifest() };
+        let of_manifest = nearest.map(|manifest| (manifest.admin, manifest.data));
+        let (admin, data) = of_manifest.unwrap_or_else(|| (ADMIN_DEFAULT, DATA_DEFAULT.into()));
+        let (admin, data) = (self.admin.unwrap_or(admin), self.data.clone().unwrap_or(data));
+        let token = operator::read(&data).with_context(|| {
+            let data = data.display();
+            format!(
+                "no operator's token in {data}: has `stockade serve` run with it? Name the host's data with --data DIR"
+            )
+        })?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
-        let (status, answer) = runtime.block_on(ask::ask(self.admin, question, &token))?;
+        let (status, answer) = runtime.block_on(ask::ask(admin, question, &token))?;
         let text = String::from_utf8_lossy(&answer).into_owned();
         if status == StatusCode::UNAUTHORIZED {
-            return Err(anyhow!("{} does not know this token: is {} its data?", self.admin, self.data.display()).into());
+            return Err(anyhow!("{admin} does not know this token: is {} its data?", data.display()).into());
         }
         if status.is_success() { Ok(text) } else { Err(super::agents::reason(&text).into()) }
     }

@@ -69,7 +69,10 @@ pub async fn one(State(desk): State<Desk>, Path(agent): Path<Arc<str>>, request:
     }
     match app.settings.document.record(&agent) {
         Some(record) => entry(app, &record),
-        None => closing(app.mcp.refuse(StatusCode::NOT_FOUND, &format!("no agent is called {agent}")), None),
+        None => closing(
+            app.mcp.refuse(StatusCode::NOT_FOUND, &format!("no agent is called {agent}; `stockade agents` lists all")),
+            None,
+        ),
     }
 }
 

@@ -164,8 +164,9 @@ impl std::fmt::Display for Unauthorized {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.write_str(match self {
             Self::Missing => {
-                "a token is needed: send `Authorization: Bearer TOKEN`; only on this machine itself, under a loopback \
-                 name and not through a proxy, may one call without"
+                "a token is needed: send `Authorization: Bearer TOKEN`; without one may only call who is on this machine \
+                 itself, under a loopback name and not through a proxy, while `listen` is a loopback address; an \
+                 operator's pages take an operator's token in any case"
             }
             Self::Doubled => "there is more than one token: send one, as `Authorization: Bearer TOKEN`",
             Self::Malformed => "`Authorization` cannot be read: send `Authorization: Bearer TOKEN`",

@@ -40,6 +40,14 @@ impl Remote {
         text.contains("://")
     }
 
+    /// The repository, or the address of the file: its last part is what it is called.
+    pub fn path(&self) -> &str {
+        match &self.address {
+            Address::Registry { repository, .. } => repository,
+            Address::Web(url) => url.split(['?', '#']).next().unwrap_or_default(),
+        }
+    }
+
     /// Name of the file that is pulled.
     pub fn file_name(sha256: &str) -> String {
         format!("{sha256}.wasm")

@@ -24,6 +24,7 @@ use super::{Publishing, compat, manifest};
 use crate::access::Principal;
 use crate::agent::{self, Shape, Unfit};
 use crate::manifest::AgentName;
+use crate::registry::Record;
 
 /// Bytes that a trial holds besides what its calls do: the schemas of two versions, of which two at a time are read.
 const TRIAL_BYTES: u64 = 4 << 20;
@@ -117,7 +118,8 @@ async fn admit_in_turn(publishing: &Publishing, serving: &Serving, candidate: Ca
         publishing.take_version_back(serving, repository, &agent, tag).await;
         return Err(error);
     }
-    let warnings = warnings(verdict, &said, tag);
+    let mut warnings = warnings(verdict, &said, tag);
+    warnings.extend(unserved(&agent, serving.document.record(agent.as_str()).as_deref()));
     let report = Report::new((&agent, tag.as_str()), goes_live, &version_row, cap, began.elapsed(), warnings);
     Ok(Put { report: Some(report), ..put })
 }
@@ -183,6 +185,13 @@ fn warnings(verdict: Verdict, said: &str, tag: &Tag) -> Vec<String> {
     unsigned.into_iter().chain(other).collect()
 }
 
+/// What keeps an agent from being served, whatever is published.
+fn unserved(agent: &AgentName, record: Option<&Record>) -> Option<String> {
+    let record = record.filter(|record| !record.is_enabled())?;
+    let state = if record.whole("retired").is_some() { "retired" } else { "disabled" };
+    Some(format!("`{agent}` is {state} in the registry, and not served: `stockade enable {agent}` changes that"))
+}
+
 /// Whether whoever calls one version can call the next.
 fn breaks_nobody((live, before): (&Version, &[Shape]), (version, tools): (&Version, &[Shape])) -> Result<(), Error> {
     let breaks = compat::breaks(before, tools);
@@ -190,7 +199,7 @@ fn breaks_nobody((live, before): (&Version, &[Shape]), (version, tools): (&Versi
         return Ok(());
     }
     Err(Error::NotAdmitted(format!(
-        "{version} breaks whoever calls {live}: {}; publish it as {}, or with force",
+        "{version} breaks whoever calls {live}: {}; publish it as {}, or with `--force`",
         breaks.join("; "),
         next_major(live)
     )))

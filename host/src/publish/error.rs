@@ -29,6 +29,8 @@ pub enum Error {
     DigestDiffers { said: Digest, counted: Digest },
     #[error("there is no manifest `{0}` in this repository")]
     ManifestUnknown(String),
+    #[error("nothing was published as `{0}`; `stockade agents` lists all agents")]
+    NoVersions(String),
     #[error("{0}")]
     ManifestInvalid(String),
     #[error("the manifest names {0}, which is not in this repository: push that first")]
@@ -98,7 +100,7 @@ impl Error {
             Self::UploadUnknown => "BLOB_UPLOAD_UNKNOWN",
             Self::UploadBusy | Self::OutOfOrder { .. } => "BLOB_UPLOAD_INVALID",
             Self::DigestDiffers { .. } => "DIGEST_INVALID",
-            Self::ManifestUnknown(_) => "MANIFEST_UNKNOWN",
+            Self::ManifestUnknown(_) | Self::NoVersions(_) => "MANIFEST_UNKNOWN",
             Self::ManifestInvalid(_) | Self::NotAdmitted(_) => "MANIFEST_INVALID",
             Self::ManifestBlobUnknown(_) => "MANIFEST_BLOB_UNKNOWN",
             Self::SizeDiffers { .. } | Self::Truncated { .. } | Self::TooLarge(_) => "SIZE_INVALID",

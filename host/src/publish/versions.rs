@@ -226,7 +226,7 @@ pub(super) fn unless_gone(removed: Result<(), Error>) -> Result<(), Error> {
 }
 
 pub(super) fn no_versions(agent: &AgentName) -> Error {
-    Error::ManifestUnknown(format!("any version of {agent}"))
+    Error::NoVersions(agent.to_string())
 }
 
 /// A small file.

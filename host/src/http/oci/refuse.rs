@@ -105,6 +105,7 @@ impl From<Error> for Refused {
             | Error::BlobUnknown(_)
             | Error::UploadUnknown
             | Error::ManifestUnknown(_)
+            | Error::NoVersions(_)
             | Error::ManifestBlobUnknown(_) => StatusCode::NOT_FOUND,
             Error::UploadBusy | Error::VersionTaken(..) | Error::NotServed(_) => StatusCode::CONFLICT,
             Error::OutOfOrder { .. } => StatusCode::RANGE_NOT_SATISFIABLE,

@@ -146,6 +146,7 @@ fn components_from_elsewhere() {
     let Component::Remote(remote, file) = component(&format!("oci://ghcr.io:443/me/demo:1.2.0@sha256:{pin}")) else {
         panic!("it lies elsewhere")
     };
+    assert_eq!(remote.path(), "me/demo");
     let registry = Address::Registry { host: "ghcr.io:443".into(), repository: "me/demo".into() };
     assert_eq!(remote, Remote { address: registry, sha256: pin.clone() });
     assert!(file.ends_with(format!("data/pulled/{pin}.wasm")), "{}", file.display());
