@@ -44,6 +44,7 @@ pub const ALL: &[Case] = &[
     call("log-flood", End::OutOfTime),
     call("progress-flood", End::OutOfTime),
     call("changed-flood", End::OutOfTime),
+    call("changed-often", End::Served),
     call("big-argument", End::Stopped("copies")),
     // Results.
     call("giant-list", End::Stopped("copies")),
