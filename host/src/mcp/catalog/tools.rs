@@ -3,7 +3,6 @@
 //! What a model can mend (a wrong argument, an agent that there is not) is a result with `isError`, as of any tool.
 
 use std::borrow::Cow;
-use std::cell::LazyCell;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
@@ -265,9 +264,8 @@ type Rank = u8;
 
 /// How well an agent fits words; none if one of them is nowhere.
 fn rank(name: &str, record: &Record, words: &[&str]) -> Option<Rank> {
-    // Most are decided before the longest is looked at.
-    let lower = |field| record.text(field).unwrap_or_default().to_lowercase();
-    let (title, description) = (LazyCell::new(|| lower("title")), LazyCell::new(|| lower("description")));
+    let title = record.text("title").unwrap_or_default().to_lowercase();
+    let description = record.text("description").unwrap_or_default().to_lowercase();
     let of_word = |word: &&str| match () {
         () if name == *word => Some(5),
         () if name.starts_with(word) => Some(4),
