@@ -31,8 +31,8 @@ run: agents ## build everything and serve manifest.yaml on 127.0.0.1:8080
 	target/release/stockade serve --manifest $(MANIFEST)
 
 test: agents guests ## every test there is, with real guests, clients and sockets
-	@# What is installed comes over the network meanwhile.
-	tests/interop/setup.sh & setup=$$!; cargo build --locked --bins --tests || { kill $$setup; exit 1; }; wait $$setup
+	@# Whoever lacks something hears of it at once, and what comes over the network costs no time.
+	cargo build --locked --bins --tests & build=$$!; tests/interop/setup.sh || { kill $$build; exit 1; }; wait $$build
 	cargo test --locked
 	cargo test --locked --lib -p files -p tables
 	RUSTFLAGS="--cfg loom" cargo test --locked --release --target-dir target/loom -p stockade-ledger --test loom
