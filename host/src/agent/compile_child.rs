@@ -35,7 +35,7 @@ pub enum Optimise {
 pub fn compile_child(digest: &str, limits: ChildLimits, optimise: Optimise) -> anyhow::Result<()> {
     restrict(limits, optimise)?;
     let mut component = Vec::new();
-    io::stdin().lock().read_to_end(&mut component).context("cannot read the component")?;
+    io::stdin().lock().take(limits.memory_bytes).read_to_end(&mut component).context("cannot read the component")?;
     anyhow::ensure!(Digest::of(&component).0 == digest, "the file changed while it was read");
     let engine = engine::for_compiling(optimise)?;
     if wasmtime::Engine::detect_precompiled(&component).is_some() {

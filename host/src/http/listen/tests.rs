@@ -46,6 +46,8 @@ struct Loop {
     dropped: Arc<Notify>,
     /// Told when a slow request, or one that never ends, begins.
     begun: Arc<Notify>,
+    /// Ends a slow request.
+    release: Arc<Notify>,
     stop: Option<oneshot::Sender<()>>,
     ended: JoinHandle<()>,
 }
@@ -61,10 +63,11 @@ impl Loop {
         let bytes = 1 << 20;
         let heads = Ledger::new(bytes).account(Spec { name: "requests".into(), ceiling: bytes, floor: 0 }).unwrap();
         let begun = Arc::new(Notify::new());
-        let told = begun.clone();
+        let release = Arc::new(Notify::new());
+        let (told, released) = (begun.clone(), release.clone());
         let slow = move || async move {
             told.notify_one();
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            released.notified().await;
             "slow"
         };
         let dropped = Arc::new(Notify::new());
@@ -95,7 +98,7 @@ impl Loop {
         let ended = tokio::spawn(serve(listener, serving, async {
             let _ = stopped.await;
         }));
-        Self { address, heads, dropped, begun, stop: Some(stop), ended }
+        Self { address, heads, dropped, begun, release, stop: Some(stop), ended }
     }
 
     async fn connect(&self) -> TcpStream {
@@ -282,8 +285,12 @@ async fn a_drain_lets_requests_end_and_waits_for_nobody_else() {
     let mut running = server.connect().await;
     let asking = tokio::spawn(async move { ask(&mut running, "/slow").await });
     tokio::time::timeout(PATIENCE, server.begun.notified()).await.expect("the request begins");
-    let address = server.address;
-    let took = server.stop().await;
+    let (address, release) = (server.address, server.release.clone());
+    let stopping = tokio::spawn(server.stop());
+    assert!(ended(&mut idle).await, "the drain has begun, and waits for nobody who asks nothing");
+    assert!(!stopping.is_finished() && !asking.is_finished(), "it waits for who does");
+    release.notify_one();
+    let took = stopping.await.unwrap();
     assert!(asking.await.unwrap().ends_with("slow"));
     assert!(took < PATIENCE / 2, "the drain ended with the last request: {took:?}");
     assert!(TcpStream::connect(address).await.is_err());
