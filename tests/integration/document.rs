@@ -263,6 +263,14 @@ async fn operators_change_entries_from_the_command_line() {
         let (done, said) = stockade(&host, arguments).await;
         assert!(!done && said.contains(expected), "{arguments:?}: {said}");
     }
+    // What is not said is said by the nearest manifest.
+    let below = host.dir.path().join("below");
+    std::fs::create_dir(&below).expect("a folder");
+    let mut command = tokio::process::Command::new(stockade_tests::process::stockade_binary().expect("a binary"));
+    let admin = host.process.admin().and_then(|url| url.strip_prefix("http://")).expect("an admin");
+    let ended = command.args(["status", "--admin", admin]).current_dir(&below).output().await.expect("it runs");
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+
     let (done, entry) = stockade(&host, &["agent", "hello", "--json"]).await;
     let entry: Value = serde_json::from_str(&entry).unwrap_or_else(|error| panic!("{error}: {entry}"));
     assert!(

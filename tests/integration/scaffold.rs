@@ -167,6 +167,8 @@ async fn an_agent_is_begun_and_published_in_three_commands() {
     let from = format!("oci://{}/demo:0.1.0@{digest}", host.address);
     let copied = publish(folder.path(), &["publish", "--from", &from, "--name", "copy", "--version", "3.0.0"]).await;
     assert!(copied.out.contains("copy 3.0.0 is live at"), "{copied:?}");
+    let unnamed = publish(folder.path(), &["publish", "--from", &from, "--version", "0.0.1"]).await;
+    assert!(unnamed.out.contains("demo 0.0.1 is there at"), "it is called as there: {unnamed:?}");
     let wrong = format!("oci://{}/demo:0.1.0@sha256:{}", host.address, "0".repeat(64));
     let wrong = publish(folder.path(), &["publish", "--from", &wrong, "--name", "copy", "--version", "3.0.1"]).await;
     assert!(wrong.code == Some(1) && wrong.err.contains("404"), "{wrong:?}");

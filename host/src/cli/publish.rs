@@ -117,7 +117,11 @@ fn found(options: &Options) -> Result<Found, Stop> {
     let Options { what, name, version, .. } = options;
     if let Some(from) = &options.from {
         let version = version.clone().ok_or_else(|| Stop::Usage(WHICH_VERSION.to_owned()))?;
-        let name = name.clone().unwrap_or_else(|| super::single::name_of(Path::new(from.path())));
+        // A name is taken for good: it is not guessed.
+        let last = Path::new(from.path()).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        let name = name.clone().map_or_else(|| AgentName::parse(last), Ok);
+        let name =
+            name.map_err(|error| Stop::Usage(format!("`{last}` is no name of an agent: {error}; say --name")))?;
         let mut pulled = tempfile::NamedTempFile::new().context("no room for what is pulled")?;
         pull(from, PULLED_BYTES_MAX, pulled.as_file_mut())?;
         return Ok(Found { file: pulled.path().to_owned(), name, version, _pulled: Some(pulled) });
