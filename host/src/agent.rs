@@ -192,10 +192,9 @@ impl Agent {
     pub fn offer(&self) -> Result<Arc<Offer>, Failure> {
         if !self.home.enabled.load(Ordering::Relaxed) {
             let limit = self.limit(LimitName::Disabled, Unit::None, [0; 3]);
-            let said = self.home.means.document.record(self.name()).and_then(|record| record.whole("retired"));
-            let state = if said.is_some() { "is retired in" } else { "is disabled by" };
-            let name = self.name();
-            let detail = format!("it {state} the registry's document; `stockade enable {name}` has it served again");
+            let (name, record) = (self.name(), self.home.means.document.record(self.name()));
+            let state = record.and_then(|record| record.withheld()).unwrap_or("disabled");
+            let detail = format!("the registry says that it is {state}; `stockade enable {name}` has it served again");
             return Err(Failure::Refused(Limit { detail: Some(detail), ..limit }));
         }
         match self.standing() {
@@ -257,14 +256,6 @@ impl Agent {
         match self.standing() {
             Standing::Ready(offer) => offer.version.clone(),
             _ => "".into(),
-        }
-    }
-
-    /// The digest of what it runs, once that is known.
-    fn digest(&self) -> Option<String> {
-        match self.standing() {
-            Standing::Ready(offer) => Some(offer.digest.clone()),
-            Standing::Loading | Standing::Refused(_) => None,
         }
     }
 

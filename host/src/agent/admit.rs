@@ -217,7 +217,9 @@ impl Agent {
             let text = format!("its description has {bytes} bytes with all its parts; at most {most} are allowed");
             return Err(Unfit::Never(text));
         }
-        let paid = self.home.means.shelf.lend(bytes as u64).map_err(|refusal| Unfit::Later(refusal.to_string()))?;
+        let paid = self.home.means.shelf.lend(bytes as u64).map_err(|refusal| {
+            Unfit::Later(format!("{refusal}: raise `memory`, or have fewer agents that say so much of themselves"))
+        })?;
         let offer = Offer {
             _charge: Some(paid),
             version,

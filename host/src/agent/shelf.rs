@@ -59,7 +59,7 @@ pub(super) struct Shelf {
 
 #[derive(Default)]
 struct Slots {
-    by_digest: HashMap<Digest, Slot>,
+    by_digest: HashMap<Arc<Digest>, Slot>,
     uses: u64,
     /// Digests of which better code is being made, and by which use of the shelf.
     improving: BTreeMap<String, u64>,
@@ -192,11 +192,11 @@ impl Shelf {
         let mut slots = self.lock();
         slots.uses += 1;
         let used_at = slots.uses;
-        if let Some(there) = slots.by_digest.get(&*loaded.digest).filter(|there| there.loaded.code >= loaded.code) {
+        if let Some(there) = slots.by_digest.get(&loaded.digest).filter(|there| there.loaded.code >= loaded.code) {
             return there.loaded.clone();
         }
         let slot = Slot { loaded: loaded.clone(), used_at };
-        let before = slots.by_digest.insert(Digest::clone(&loaded.digest), slot);
+        let before = slots.by_digest.insert(loaded.digest.clone(), slot);
         // Outside the lock: unmapping takes its time.
         drop(slots);
         drop(before);

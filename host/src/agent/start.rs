@@ -57,10 +57,10 @@ impl Agents {
         let (mut digests, mut keys) = self.all_versions();
         for agent in self.all() {
             let Some(release) = &agent.release else { continue };
-            // Of one that is refused nobody knows which file is its own: then nothing goes.
-            let Some(digest) = agent.digest() else { return Ok(()) };
+            // Of one that could not even be read nobody knows which file is its own: then nothing goes.
+            let Some(component) = agent.component() else { return Ok(()) };
             keys.insert(release.key.clone());
-            digests.insert(digest);
+            digests.insert(component.0.clone());
         }
         let (code, known) = (self.0.means.shelf.prune(&digests)?, self.0.means.known.prune(&keys)?);
         if code + known > 0 {

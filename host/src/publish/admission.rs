@@ -187,8 +187,7 @@ fn warnings(verdict: Verdict, said: &str, tag: &Tag) -> Vec<String> {
 
 /// What keeps an agent from being served, whatever is published.
 fn unserved(agent: &AgentName, record: Option<&Record>) -> Option<String> {
-    let record = record.filter(|record| !record.is_enabled())?;
-    let state = if record.whole("retired").is_some() { "retired" } else { "disabled" };
+    let state = record?.withheld()?;
     Some(format!("`{agent}` is {state} in the registry, and not served: `stockade enable {agent}` changes that"))
 }
 

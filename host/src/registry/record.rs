@@ -49,7 +49,15 @@ impl Record {
 
     /// Whether it is served: unless somebody has said otherwise.
     pub fn is_enabled(&self) -> bool {
-        self.get("enabled").as_bool().unwrap_or(true) && self.whole("retired").is_none()
+        self.withheld().is_none()
+    }
+
+    /// `retired` or `disabled`, if somebody has said that it is not to be served.
+    pub fn withheld(&self) -> Option<&'static str> {
+        match self.whole("retired") {
+            Some(_) => Some("retired"),
+            None => (!self.get("enabled").as_bool().unwrap_or(true)).then_some("disabled"),
+        }
     }
 
     /// The fields that have a value.
