@@ -178,6 +178,11 @@ async fn nothing_is_applied_before_a_client_has_asked() {
     assert_eq!(title(&handle), Value::Null);
 }
 
+/// What edits were refused for, and how often.
+fn refused(handle: &Handle) -> Vec<(&'static str, u64)> {
+    handle.refused().filter(|(_, count)| *count > 0).collect()
+}
+
 #[tokio::test]
 async fn a_gap_is_asked_for_and_no_offence() {
     let data = tempfile::tempdir().unwrap();
@@ -187,7 +192,7 @@ async fn a_gap_is_asked_for_and_no_offence() {
     let replies = ann.send(Message::Update(&second)).await.unwrap();
     assert!(matches!(Message::read(replies[0].bytes()), Ok(Message::Step1(_))), "{replies:?}");
     assert_eq!(title(&handle), Value::Null);
-    assert!(handle.refused().all(|(_, count)| count == 0));
+    assert_eq!(refused(&handle), []);
     drop(lost);
     let all = ann.doc.transact().encode_state_as_update_v1(&yrs::StateVector::default());
     ann.send(Message::Step2(&all)).await.unwrap();
@@ -205,8 +210,7 @@ async fn readers_may_sync_and_nothing_else() {
     let close = bob.send(Message::Update(&edit)).await.unwrap_err();
     assert_eq!((close.code(), close.reason()), (4403, "`title` of agent `files` may not be written by `anonymous`"));
     assert_eq!(title(&handle), Value::Null);
-    let refused: Vec<_> = handle.refused().filter(|(_, count)| *count > 0).collect();
-    assert_eq!(refused, [("rights", 1)]);
+    assert_eq!(refused(&handle), [("rights", 1)]);
 }
 
 #[tokio::test]
@@ -232,6 +236,11 @@ async fn frames_that_no_client_sends_end_the_connection() {
         assert_eq!(close.code(), 4400, "{frame:?}: {close:?}");
         assert!(!close.reason().is_empty() && close.reason().len() <= REASON_BYTES_MAX);
     }
+    assert_eq!(refused(&handle), [("form", 2)], "of what is no edit nothing is counted");
+    // What may not be is put right, and counts.
+    let wrong = honest.set("memory", "lots");
+    honest.send(Message::Update(&wrong)).await.unwrap();
+    assert_eq!(refused(&handle), [("form", 2), ("value", 1)]);
     let edit = honest.set("title", "unharmed");
     honest.send(Message::Update(&edit)).await.unwrap();
     assert_eq!(title(&handle), "unharmed");
