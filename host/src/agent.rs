@@ -70,7 +70,7 @@ pub use calls::Called;
 pub use compile_child::{ChildLimits, Optimise, compile_child};
 pub use engine::LATENESS;
 pub use failure::{Failure, Limit, LimitName, Unit};
-pub use inspect::{Anatomy, Stock};
+pub use inspect::{Anatomy, Stock, misform_of};
 pub use probation::Troubled;
 pub use read::{CHUNK_BYTES_MAX, Plan, Read, Use};
 pub use release::Version;

@@ -122,6 +122,10 @@ async fn the_operators_token_outlives_a_restart() {
         assert!(table.contains("hello") && table.contains("ready"), "{table}");
         let (_, said, _) = stockade(&["status", "--admin", &admin, "--json"], dir.path()).await;
         assert_eq!(serde_json::from_str::<Value>(&said).expect("JSON")["agents"][0]["name"], "hello");
+        let public = host.url().strip_prefix("http://").expect("an address");
+        let (code, _, errors) = stockade(&["status", "--admin", public], dir.path()).await;
+        assert_eq!(code, Some(1), "{errors}");
+        assert!(errors.contains("perhaps clients") && errors.contains("--admin"), "{errors}");
         let log = host.log_tail().unwrap_or_default();
         assert!(!table.contains(token.trim()) && !log.contains(token.trim()), "a token is never shown");
     }

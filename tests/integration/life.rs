@@ -121,6 +121,24 @@ async fn check_precompiles_and_the_next_start_finds_it() {
 }
 
 #[tokio::test]
+async fn check_says_what_can_be_no_component() {
+    let dir = tempfile::tempdir().expect("a folder");
+    for (file, bytes) in [("text.wasm", &b"no code"[..]), ("module.wasm", b"\0asm\x01\0\0\0")] {
+        std::fs::write(dir.path().join(file), bytes).expect("writable");
+    }
+    let agents = "agents: { hello: { component: '{agents}/hello.wasm' }, text: { component: text.wasm }, \
+                  module: { component: module.wasm } }";
+    manifest(dir.path(), agents);
+    let (code, said, errors) = stockade(&["check"], dir.path()).await;
+    assert_eq!(code, Some(1), "{said}{errors}");
+    assert!(errors.contains("2 of 3 agents cannot be served"), "{errors}");
+    for (agent, reason) in [("text", "it is no WebAssembly"), ("module", "it is a core module")] {
+        let line = said.lines().find(|line| line.starts_with(&format!("{agent} cannot be served")));
+        assert!(line.is_some_and(|line| line.contains(reason)), "{agent}: {said}");
+    }
+}
+
+#[tokio::test]
 async fn help_and_version_teach() {
     let dir = tempfile::tempdir().expect("a folder");
     let (code, said, _) = stockade(&["--help"], dir.path()).await;

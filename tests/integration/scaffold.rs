@@ -218,8 +218,8 @@ async fn what_is_no_agent_is_refused_by_name() {
     let dir = folder.path();
     for (name, expected) in [
         ("core-module", "it is a core module"),
-        ("noise", "not a component"),
-        ("empty-file", "not a component"),
+        ("noise", "it is no WebAssembly"),
+        ("empty-file", "it is no WebAssembly"),
         ("truncated", "not a component"),
         ("missing-describe", "does not export: stockade:agent/describe@0.1.0"),
         ("other-contract", "other:thing/api@1.0.0"),

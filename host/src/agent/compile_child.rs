@@ -8,6 +8,7 @@ use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 
 use super::cache::Digest;
 use super::engine;
+use super::inspect::misform;
 
 /// What the child may use. The parent has charged the memory already.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +41,9 @@ pub fn compile_child(digest: &str, limits: ChildLimits, optimise: Optimise) -> a
     let engine = engine::for_compiling(optimise)?;
     if wasmtime::Engine::detect_precompiled(&component).is_some() {
         anyhow::bail!("this is compiled code, not a component; publish the .wasm file it was made from");
+    }
+    if let Some(misform) = misform(&component) {
+        anyhow::bail!(misform);
     }
     let compiled = engine.precompile_component(&component).map_err(|error| anyhow::anyhow!("{error:#}"))?;
     io::stdout().lock().write_all(&compiled).context("cannot write the compiled code")?;

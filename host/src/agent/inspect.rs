@@ -3,6 +3,9 @@
 //! What `stockade inspect` and `build` tell a publisher. The component is compiled by the child, and the agent runs under
 //! its caps, as at a start: a file that nobody trusts yet may be looked at on any machine.
 
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
 use std::sync::Arc;
 
 use stockade_ledger::Charge;
@@ -18,6 +21,10 @@ const PAGES_MAX: usize = 64;
 
 /// Bytes of a page of linear memory, the unit in which components declare theirs.
 const PAGE_BYTES: u64 = 64 << 10;
+
+/// How WebAssembly begins, and the version and layer behind that, by which core modules differ from components.
+const MAGIC: &[u8] = b"\0asm";
+const CORE_MODULE: &[u8] = &[1, 0, 0, 0];
 
 /// What a component is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +50,26 @@ pub struct Stock {
     pub failed: Vec<String>,
     /// Pay for what the lists hold.
     charges: Vec<Charge>,
+}
+
+/// Why what begins like this is no component, if its first eight bytes say so (Component Model, `Binary.md`).
+pub fn misform(bytes: &[u8]) -> Option<&'static str> {
+    match bytes.strip_prefix(MAGIC) {
+        None => Some("it is no WebAssembly: name the .wasm file"),
+        Some(rest) if rest.starts_with(CORE_MODULE) => Some("it is a core module: build it for wasm32-wasip2"),
+        Some(_) => None,
+    }
+}
+
+/// The same of a file.
+///
+/// # Errors
+///
+/// When it cannot be read.
+pub fn misform_of(file: &Path) -> io::Result<Option<&'static str>> {
+    let mut begin = Vec::new();
+    File::open(file)?.take((MAGIC.len() + CORE_MODULE.len()) as u64).read_to_end(&mut begin)?;
+    Ok(misform(&begin))
 }
 
 impl Agent {

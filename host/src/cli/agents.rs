@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -84,7 +84,8 @@ pub(super) fn disable(options: &One) -> Result<(), Stop> {
     change(&options.host, &options.name, fields([("enabled", false.into())]))
 }
 
-/// Its entry is removed later, once it has been retired for as long as the manifest's `document.retired` says.
+/// Its entry is removed later, once it has been retired for as long as the manifest's `document.retired` says; if the manifest
+/// has the agent, it stays.
 pub(super) fn retire(options: &One) -> Result<(), Stop> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
     change(&options.host, &options.name, fields([("retired", now.into())]))
@@ -164,19 +165,18 @@ pub(super) fn table(entries: &str, status: &str) -> anyhow::Result<String> {
             (None, None) => "not in the manifest",
         };
         let of_row = |count: fn(&status::Agent) -> String| row.map_or_else(|| "-".to_owned(), count);
+        // What the manifest says stands in no entry, and is its cap all the same.
+        let cap = row.and_then(|row| row.memory_bytes).map_or_else(|| text("memory"), size::show);
         let peak = of_row(|row| size::round(row.memory_peak_bytes));
         let (calls, traps) = (of_row(|row| row.calls.to_string()), of_row(|row| row.traps().to_string()));
-        [name.clone(), text("version"), state.to_owned(), text("memory"), peak, calls, traps]
+        [name.clone(), text("version"), state.to_owned(), cap, peak, calls, traps]
     };
     let rows: Vec<_> = std::iter::once(header).chain(agents.iter().map(cells)).collect();
     Ok(format!("{}\nepoch {epoch} of the document, {clients} clients\n", status::aligned(&rows)))
 }
 
-/// Why the host did not do what it was asked, from its answer.
-pub(super) fn reason(answer: &str) -> anyhow::Error {
-    let said = serde_json::from_str::<Value>(answer).ok();
-    match said.as_ref().and_then(|said| said["error"]["message"].as_str()) {
-        Some(message) => anyhow!("{}", message.chars().filter(|letter| !letter.is_control()).collect::<String>()),
-        None => anyhow!("it answers {}", answer.trim()),
-    }
+/// Why the host did not do what it was asked, if its answer says so.
+pub(super) fn reason(answer: &str) -> Option<String> {
+    let said = serde_json::from_str::<Value>(answer).ok()?;
+    Some(super::plain(said["error"]["message"].as_str()?))
 }

@@ -9,7 +9,7 @@ use anyhow::{Context as _, anyhow};
 use super::descriptors::{self, Descriptors};
 use super::{Stop, THIS_PROGRAM, capacity, overrides, port, say};
 use crate::access::{Access, operator};
-use crate::manifest::{self, AgentSpec, Manifest, Role, SignatureMode, size};
+use crate::manifest::{self, AgentSpec, Component, Manifest, Role, SignatureMode, size};
 use crate::memory::{REQUESTS_FLOOR_BYTES, Tenancy, percent, share};
 use crate::{Host, agent};
 
@@ -40,12 +40,29 @@ pub(super) fn check(options: &Options) -> Result<(), Stop> {
     for warning in &manifest.warnings {
         say(&format!("\n{warning}\n"));
     }
-    if options.precompile {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
-        runtime.block_on(precompile(&manifest))?;
+    if !options.precompile {
+        return Ok(report_misforms(&manifest)?);
     }
-    Ok(())
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
+    Ok(runtime.block_on(precompile(&manifest))?)
+}
+
+/// Says which components cannot be any, as far as their first bytes tell.
+fn report_misforms(manifest: &Manifest) -> anyhow::Result<()> {
+    let mut failed = 0;
+    for (name, spec) in &manifest.agents {
+        let Component::File(file) = &spec.component else { continue };
+        let misform = agent::misform_of(file).with_context(|| format!("cannot read {}", file.display()))?;
+        if let Some(misform) = misform {
+            failed += 1;
+            say(&format!("\n{name} cannot be served: {}: {misform}\n", file.display()));
+        }
+    }
+    unserved(failed, manifest.agents.len())
+}
+
+fn unserved(failed: usize, all: usize) -> anyhow::Result<()> {
+    if failed == 0 { Ok(()) } else { Err(anyhow!("{failed} of {all} agents cannot be served")) }
 }
 
 /// Compiles every agent, and says of each whether a start will find it ready.
@@ -58,10 +75,7 @@ async fn precompile(manifest: &Manifest) -> anyhow::Result<()> {
         let outcome = outcome.as_ref().map_or_else(|reason| reason.as_str(), |()| "ready");
         say(&format!("  {name}: {outcome}\n"));
     }
-    match outcomes.iter().filter(|(_, outcome)| outcome.is_err()).count() {
-        0 => Ok(()),
-        failed => Err(anyhow!("{failed} of {} agents cannot be served", outcomes.len())),
-    }
+    unserved(outcomes.iter().filter(|(_, outcome)| outcome.is_err()).count(), outcomes.len())
 }
 
 /// What a manifest comes to, for people.

@@ -3,7 +3,6 @@
 mod report;
 
 use std::fs::File;
-use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -23,9 +22,6 @@ Examples:
 
 The component is compiled and called under the caps that it would have in production, and leaves nothing behind. Exit code 1
 says that it is no agent.";
-
-/// How core modules begin, which differ from components in their fifth byte.
-const CORE_MODULE: [u8; 8] = *b"\0asm\x01\0\0\0";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -75,11 +71,11 @@ pub(super) fn examine(component: &Path, memory: u64) -> Result<Examined, Stop> {
     if !metadata.is_file() {
         return Err(anyhow!("{} is not a file: name the component itself", component.display()).into());
     }
-    let core_module = is_core_module(component).with_context(unreadable)?;
+    let misform = agent::misform_of(component).with_context(unreadable)?;
     let digest = agent::digest(&mut file).with_context(unreadable)?;
     let terms = Terms { component, memory, dirs: &[], listen: SocketAddr::from(([127, 0, 0, 1], 0)) };
-    let (anatomy, stock) = if core_module {
-        (None, Err("it is a core module, not a component: build it for wasm32-wasip2".to_owned()))
+    let (anatomy, stock) = if let Some(misform) = misform {
+        (None, Err(misform.to_owned()))
     } else {
         let runtime = runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
         let _entered = runtime.enter();
@@ -93,12 +89,6 @@ pub(super) fn examine(component: &Path, memory: u64) -> Result<Examined, Stop> {
         }
     };
     Ok(Examined { component: component.to_owned(), bytes: metadata.len(), digest, anatomy, stock })
-}
-
-fn is_core_module(file: &Path) -> std::io::Result<bool> {
-    let mut begin = Vec::new();
-    File::open(file)?.take(CORE_MODULE.len() as u64).read_to_end(&mut begin)?;
-    Ok(begin == CORE_MODULE)
 }
 
 /// What a trial finds: what the component is made of, and what it offers.

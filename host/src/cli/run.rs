@@ -48,6 +48,10 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
     let memory = memory.unwrap_or(CALL_MEMORY_BYTES_DEFAULT);
     let single = Single::new(&Terms { component: &component, memory, dirs, listen: *listen })?;
     let runtime = prepare(&single.manifest)?;
+    // Of a manifest that nobody has written: a line of it would not help.
+    for warning in &single.manifest.warnings {
+        tracing::warn!("{}; {}", warning.message, warning.suggestion);
+    }
     let done = runtime.block_on(serve(&single));
     runtime.shutdown_background();
     Ok(done?)

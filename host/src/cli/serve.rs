@@ -49,6 +49,9 @@ pub(super) fn serve(options: &Options) -> Result<(), Stop> {
     };
     let manifest = Manifest::load(&options.manifest, &overrides)?;
     let runtime = prepare(&manifest)?;
+    for warning in &manifest.warnings {
+        tracing::warn!(place = warning.location(), "{}; {}", warning.message, warning.suggestion);
+    }
     let done = runtime.block_on(run(&manifest));
     // What still blocks now, such as a read from a dead network disk, must not keep the process alive.
     runtime.shutdown_background();
@@ -58,9 +61,6 @@ pub(super) fn serve(options: &Options) -> Result<(), Stop> {
 /// Makes the process one that serves this manifest: its log, its limits, its threads.
 pub(super) fn prepare(manifest: &Manifest) -> Result<Runtime, Stop> {
     log::start(manifest.log, std::env::var("RUST_LOG").ok().as_deref())?;
-    for warning in &manifest.warnings {
-        tracing::warn!(place = warning.location(), "{}; {}", warning.message, warning.suggestion);
-    }
     match Descriptors::raise().map(|descriptors| descriptors.shortage(manifest)) {
         Ok(None) => {}
         Ok(Some(shortage)) => tracing::warn!("{shortage}"),

@@ -89,10 +89,19 @@ impl Host {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
         let (status, answer) = runtime.block_on(ask::ask(admin, question, &token))?;
         let text = String::from_utf8_lossy(&answer).into_owned();
-        if status == StatusCode::UNAUTHORIZED {
-            return Err(anyhow!("{admin} does not know this token: is {} its data?", data.display()).into());
-        }
-        if status.is_success() { Ok(text) } else { Err(super::agents::reason(&text).into()) }
+        let why = match (status, super::agents::reason(&text)) {
+            (status, _) if status.is_success() => return Ok(text),
+            (StatusCode::UNAUTHORIZED, _) => {
+                anyhow!("{admin} does not know this token: is {} its data?", data.display())
+            }
+            (_, Some(reason)) => anyhow!(reason),
+            // Every path that is asked here is there, at the right address.
+            (StatusCode::NOT_FOUND, None) => anyhow!(
+                "{admin} is not where a host answers operators, but perhaps clients: name its manifest's `admin` with --admin"
+            ),
+            (_, None) => anyhow!("it answers {status} {}", super::plain(text.trim())),
+        };
+        Err(why.into())
     }
 }
 
@@ -124,6 +133,8 @@ pub(super) struct Agent {
     stopped: std::collections::BTreeMap<String, u64>,
     refused: std::collections::BTreeMap<String, u64>,
     broken: u64,
+    /// Not said by a host of before.
+    pub memory_bytes: Option<u64>,
     pub memory_peak_bytes: u64,
 }
 

@@ -246,13 +246,13 @@ fn fields_are_set_as_people_write_them() {
 #[test]
 fn entries_are_a_table_beside_what_is_served() {
     let entries =
-        r#"{"epoch":3,"clients":2,"agents":{"hello":{"version":"0.1.0","memory":8388608},"old":{"retired":1}}}"#;
+        r#"{"epoch":3,"clients":2,"agents":{"hello":{"version":"0.1.0"},"old":{"retired":1,"memory":65536}}}"#;
     let status = r#"{"version":"0.1.0","sessions":0,"streams":0,"accounts":{},"agents":[{"name":"hello","version":"0.1.0",
-        "standing":"ready","calls":7,"stopped":{"memory":2},"refused":{},"broken":1,"memoryPeakBytes":1048576}]}"#;
+        "standing":"ready","calls":7,"stopped":{"memory":2},"refused":{},"broken":1,"memoryBytes":8388608,"memoryPeakBytes":1048576}]}"#;
     let table = agents::table(entries, status).expect("answers");
     let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(rows[1], ["hello", "0.1.0", "ready", "8M", "1M", "7", "3"], "{table}");
-    assert_eq!(rows[2], ["old", "-", "retired", "-", "-", "-", "-"], "{table}");
+    assert_eq!(rows[2], ["old", "-", "retired", "64K", "-", "-", "-"], "{table}");
     assert!(table.ends_with("epoch 3 of the document, 2 clients\n"), "{table}");
     agents::table("{}", status).expect_err("something else");
 }
@@ -262,9 +262,9 @@ fn a_status_is_a_table() {
     let answer = r#"{"version":"1.2.3","more":0,"sessions":2,"streams":1,"accounts":{
         "guests":{"used":1048576,"ceiling":2097152,"refusals":3},"replies":{"used":1,"ceiling":2,"refusals":0}},"agents":[
         {"name":"files","version":"0.1.0","standing":"ready","calls":12,"stopped":{"cpu":2,"memory":1},"refused":{},
-         "broken":0,"memoryPeakBytes":2097152,"cpuTotalMs":5},
+         "broken":0,"memoryBytes":8388608,"memoryPeakBytes":2097152,"cpuTotalMs":5},
         {"name":"a","version":"","standing":"refused","reason":"no\u001b[2Jgood","calls":0,"stopped":{},"refused":{},
-         "broken":0,"memoryPeakBytes":0,"cpuTotalMs":0}]}"#;
+         "broken":0,"memoryBytes":8388608,"memoryPeakBytes":0,"cpuTotalMs":0}]}"#;
     let table = status::table(answer).expect("an answer");
     for line in [
         "stockade 1.2.3, 2 sessions, 1 streams",

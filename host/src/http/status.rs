@@ -45,6 +45,8 @@ struct Row<'a> {
     stopped: BTreeMap<LimitName, u64>,
     refused: BTreeMap<LimitName, u64>,
     broken: u64,
+    /// Cap of one call now: the manifest's, or less.
+    memory_bytes: u64,
     memory_peak_bytes: u64,
     cpu_total_ms: u64,
 }
@@ -163,6 +165,7 @@ fn row(agent: &Agent) -> Row<'_> {
         stopped: figures.stopped,
         refused: figures.refused,
         broken: figures.broken,
+        memory_bytes: agent.spec().memory,
         memory_peak_bytes: figures.memory_peak,
         cpu_total_ms: milliseconds(figures.cpu_total),
     }

@@ -187,7 +187,10 @@ fn from_file(path: &str, entry: &Entry, folder: &Path, findings: &Findings<'_>) 
     };
     let own = Findings::new(&file, &text);
     let specs = match raw::parse(&text) {
-        Ok(root) => tokens(Table::new(&root, String::new(), None, &own).names(), "", &own),
+        Ok(root) => {
+            let entries = Table::new(&root, String::new(), None, &own).names();
+            if report_repeated(entries, &own) { BTreeMap::new() } else { tokens(entries, "", &own) }
+        }
         Err(fault) => {
             own.error(fault.place, fault.message, fault.suggestion);
             BTreeMap::new()
@@ -195,6 +198,18 @@ fn from_file(path: &str, entry: &Entry, folder: &Path, findings: &Findings<'_>) 
     };
     findings.adopt(&own);
     specs
+}
+
+/// Whether a file of tokens repeats the manifest's key, below which it stands already.
+fn report_repeated(entries: &[Entry], findings: &Findings<'_>) -> bool {
+    let [Entry { key, place, node: Node { value: Value::Table(within), .. } }] = entries else { return false };
+    let repeated = key == "tokens" && within.iter().all(|entry| entry.key != "sha256");
+    if repeated {
+        within.iter().for_each(|entry| hide_secrets(entry, findings));
+        let suggestion = "the file holds what would stand below `tokens:`: delete this line, and indent the rest less";
+        findings.error(Some(*place), "`tokens` stands in the manifest already".to_owned(), suggestion);
+    }
+    repeated
 }
 
 const HASHES_ONLY: &str =

@@ -107,6 +107,13 @@ fn a_file_of_tokens() {
     assert!(printed.contains("who.yaml:3:11: error: `bob.sha256` is not the 64 hex digits"), "{printed}");
     assert!(!printed.contains("NotAHash"), "{printed}");
 
+    folder.write("who.yaml", &format!("tokens: {{ ann: {{ sha256: {SECRET} }}, stk_NotAHash: {{}} }}\n"));
+    let printed = folder.parse("memory: 512M\ntokens: who.yaml").expect_err("once too often").to_string();
+    assert!(printed.contains("who.yaml:1:1: error: `tokens` stands in the manifest already"), "{printed}");
+    assert!(printed.contains("delete this line") && !printed.contains("NotAHash"), "{printed}");
+    folder.write("who.yaml", &format!("tokens: {{ sha256: {HASH} }}\n"));
+    assert!(folder.parse("memory: 512M\ntokens: who.yaml").is_ok(), "somebody may be called so");
+
     folder.write("who.yaml", "ann: [");
     assert!(folder.parse("tokens: who.yaml").expect_err("wrong").to_string().contains("who.yaml:1"));
     check("memory: 512M\ntokens: none.yaml", &["m.yaml:2:9: error: the file of tokens `none.yaml` cannot be opened"]);
