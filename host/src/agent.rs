@@ -54,7 +54,7 @@ use std::time::Duration;
 
 use stockade_ledger::Charge;
 
-use crate::manifest::{AgentSpec, RESERVE_BYTES_DEFAULT};
+use crate::manifest::AgentSpec;
 use cache::Digest;
 use feedback::Feedback;
 use home::Home;
@@ -264,12 +264,6 @@ impl Agent {
         self.component.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What a call is granted before it starts.
-    fn reserve(&self, initial_memory: u64) -> u64 {
-        let spec = self.spec();
-        spec.reserve.unwrap_or(RESERVE_BYTES_DEFAULT.max(initial_memory)).min(spec.memory)
-    }
-
     /// The component, from the shelf or loaded again.
     async fn loaded(&self) -> Result<Arc<Loaded>, Failure> {
         let shelf = &self.home.means.shelf;
@@ -297,8 +291,8 @@ impl Agent {
         })
     }
 
-    fn scene(&self) -> Scene<'_> {
-        let spec = self.spec();
+    /// Where something went wrong, under these terms.
+    fn scene(&self, spec: &AgentSpec) -> Scene<'_> {
         Scene {
             agent: &self.home.name,
             version: self.version(),

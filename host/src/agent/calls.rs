@@ -19,6 +19,7 @@ use super::outcome::Scene;
 use super::queue::{Closed, Need};
 use super::stats::Cost;
 use super::{Agent, Caller, Charged};
+use crate::manifest::{AgentSpec, RESERVE_BYTES_DEFAULT};
 
 /// Bytes of a cursor, of a list or of a read.
 pub(super) const CURSOR_BYTES_MAX: usize = 4 << 10;
@@ -53,7 +54,7 @@ pub(super) use on_guest;
 /// A whole call: enter, run, leave.
 macro_rules! call {
     ($agent:ident, $by:ident, $interface:ident . $function:ident ( $($argument:expr),* )) => {{
-        let mut live = $agent.enter($by, Thread::Shared).await?;
+        let mut live = $agent.enter($agent.spec(), $by, Thread::Shared, false).await?;
         let began = Instant::now();
         let outcome = on_guest!(live, $interface.$function($($argument),*));
         // `call_list_tools` is the binding's name for `list-tools`.
@@ -129,13 +130,15 @@ impl Agent {
         }
     }
 
-    /// Waits for a turn and makes an instance. Holds nothing while it waits.
-    pub(super) async fn enter(&self, by: &Arc<Caller>, thread: Thread) -> Result<Live, Failure> {
-        self.enter_to(by, thread, false).await
-    }
-
-    /// The same; `goes_on` for a read that has begun.
-    pub(super) async fn enter_to(&self, by: &Arc<Caller>, thread: Thread, goes_on: bool) -> Result<Live, Failure> {
+    /// Waits for a turn and makes an instance under these terms, which may have changed since a read that `goes_on` has begun.
+    /// Holds nothing while it waits.
+    pub(super) async fn enter(
+        &self,
+        spec: Arc<AgentSpec>,
+        by: &Arc<Caller>,
+        thread: Thread,
+        goes_on: bool,
+    ) -> Result<Live, Failure> {
         if let Some(resting) = self.quarantine.resting() {
             let figures = [u64::from(super::quarantine::FAILURES_MAX), u64::from(resting.failures), 0];
             let limit = self.limit(LimitName::Quarantine, Unit::Failures, figures).retry(resting.remaining);
@@ -143,8 +146,7 @@ impl Agent {
             return Err(Failure::Refused(limit));
         }
         let loaded = self.loaded().await?;
-        let reserve = self.reserve(loaded.initial_memory);
-        let spec = self.spec();
+        let reserve = spec.reserve.unwrap_or(RESERVE_BYTES_DEFAULT.max(loaded.initial_memory)).min(spec.memory);
         let copies = spec.copies;
         let need = Need { reserve: reserve + GUEST_STACK_BYTES as u64, copies, goes_on };
         let came = Instant::now();
@@ -152,7 +154,7 @@ impl Agent {
         self.home.stats.waited(came.elapsed());
         let ticket = match passed {
             Ok(ticket) => ticket,
-            Err(closed) => return Err(self.refused(self.scene().closed(&closed))),
+            Err(closed) => return Err(self.refused(self.scene(&spec).closed(&closed))),
         };
         let recipe = Recipe {
             agent: &self.home.name,
@@ -167,7 +169,7 @@ impl Agent {
         };
         Live::new(&recipe, loaded, ticket).map_err(|error| {
             let cost = Cost { memory_peak: 0, cpu: Duration::ZERO, wall: Duration::ZERO };
-            self.failed(by, "instantiate", &error, cost, String::new())
+            self.failed(&spec, by, "instantiate", &error, cost, String::new())
         })
     }
 
@@ -221,7 +223,7 @@ impl Agent {
             // Nor does it stay in the place that its agent has for the next call.
             return match self.home.means.asked.charge(held) {
                 Ok(charge) => Failure::Asks(Box::new(Charged { value: asked, charge })),
-                Err(refusal) => self.refused(self.scene().closed(&Closed::HostFull(refusal))),
+                Err(refusal) => self.refused(self.scene(&self.spec()).closed(&Closed::HostFull(refusal))),
             };
         };
         self.broke(too_much)
@@ -255,7 +257,7 @@ impl Agent {
             }
             Err(error) => {
                 let state = live.store.data();
-                Err(self.failed(&state.caller, what, &error, cost, state.output.last_words()))
+                Err(self.failed(&live.spec, &state.caller, what, &error, cost, state.output.last_words()))
             }
         }
     }
@@ -263,13 +265,14 @@ impl Agent {
     /// A call that was stopped or broke the contract: counted, logged in full, and named.
     pub(super) fn failed(
         &self,
+        spec: &AgentSpec,
         by: &Arc<Caller>,
         what: &'static str,
         error: &wasmtime::Error,
         cost: Cost,
         words: String,
     ) -> Failure {
-        let failure = Scene { cpu_spent: cost.cpu, last_words: words, ..self.scene() }.stopped(error);
+        let failure = Scene { cpu_spent: cost.cpu, last_words: words, ..self.scene(spec) }.stopped(error);
         let outcome = match &failure {
             Failure::Stopped(limit) | Failure::Refused(limit) => limit.limit.as_str(),
             _ => "broken",
@@ -316,7 +319,7 @@ impl Agent {
         let reason = reason.into();
         self.home.stats.broken();
         tracing::warn!(agent = &*self.home.name, reason, "contract broken");
-        self.scene().broken(reason)
+        self.scene(&self.spec()).broken(reason)
     }
 
     pub(super) fn refused(&self, failure: Failure) -> Failure {

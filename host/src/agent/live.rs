@@ -29,6 +29,8 @@ pub(super) struct Live {
     pub loaded: Arc<Loaded>,
     pub clock: Clock,
     pub ticket: Ticket,
+    /// What it began under; its agent may have other terms by now.
+    pub spec: Arc<AgentSpec>,
 }
 
 /// A store whose data pays for its memory. Left to itself a store drops its data first, and memory, which takes its
@@ -66,7 +68,7 @@ impl<T: 'static> DerefMut for PaidStore<T> {
 /// What an instance is made from.
 pub(super) struct Recipe<'a> {
     pub agent: &'a Arc<str>,
-    pub spec: &'a AgentSpec,
+    pub spec: &'a Arc<AgentSpec>,
     pub reserve: u64,
     pub growth: &'a Account,
     pub large: &'a Large,
@@ -113,7 +115,7 @@ impl Live {
             ticks.check()?;
             Ok(UpdateDeadline::YieldCustom(1, Box::pin(ticks.clone().take_turns())))
         });
-        Ok(Self { store: PaidStore::new(store), instance: None, loaded, clock, ticket })
+        Ok(Self { store: PaidStore::new(store), instance: None, loaded, clock, ticket, spec: spec.clone() })
     }
 }
 

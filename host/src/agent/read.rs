@@ -23,6 +23,7 @@ use super::queue::{Closed, LOOK_AGAIN};
 use super::stats::Cost;
 use super::{Agent, Caller, Charged};
 use crate::handover::{self, Giver, Taker};
+use crate::manifest::AgentSpec;
 pub use plan::{Plan, Use};
 use rules::Taken;
 
@@ -77,6 +78,7 @@ impl Agent {
         let (giver, chunks) = handover::pair();
         let reading = Reading {
             agent: self.clone(),
+            spec: self.spec(),
             by: by.clone(),
             uri: uri.to_owned(),
             plan,
@@ -111,6 +113,8 @@ impl Agent {
 
 struct Reading {
     agent: Arc<Agent>,
+    /// Its terms when this began: it ends under the same, however many instances it takes.
+    spec: Arc<AgentSpec>,
     by: Arc<Caller>,
     uri: String,
     plan: Plan,
@@ -237,7 +241,7 @@ impl Reading {
         }
         self.unstalled += bytes as u64;
         // A large chunk is copied out of the guest with its head and cursor: that has to leave room for them.
-        let roomy = self.agent.spec().copies >= 2 * u64::from(CHUNK_BYTES_MAX);
+        let roomy = self.spec.copies >= 2 * u64::from(CHUNK_BYTES_MAX);
         let most = if roomy && self.unstalled >= FAST_BYTES { CHUNK_BYTES_MAX } else { CHUNK_BYTES };
         self.chunk_bytes = (self.chunk_bytes * 2).min(most);
         self.taken.count(bytes, time, next.as_deref()).map_err(|rule| self.broke(&rule))?;
@@ -318,14 +322,14 @@ impl Reading {
         let patience = self.patience();
         loop {
             let goes_on = !matches!(self.at, Position::Start | Position::Offset(_));
-            let live = self.agent.enter_to(&self.by, self.thread(), goes_on).await?;
+            let live = self.agent.enter(self.spec.clone(), &self.by, self.thread(), goes_on).await?;
             let refusal = match self.agent.home.means.replies.charge(self.room()) {
                 Ok(room) => return Ok((live, room)),
                 Err(refusal) => refusal,
             };
             drop(live);
             if Instant::now() >= patience {
-                return Err(self.agent.refused(self.agent.scene().closed(&Closed::HostFull(refusal))));
+                return Err(self.agent.refused(self.agent.scene(&self.spec).closed(&Closed::HostFull(refusal))));
             }
             drop(self.wait_for_room(patience).await?);
         }
@@ -334,12 +338,12 @@ impl Reading {
     /// An agent that reads files does so on a thread that may wait for them, instead of switching threads twice for every
     /// piece. There are as many such threads as requests may be in flight: one that a dead disk holds is nobody else's.
     fn thread(&self) -> Thread {
-        if self.agent.spec().dirs.is_empty() { Thread::Shared } else { Thread::Own }
+        if self.spec.dirs.is_empty() { Thread::Shared } else { Thread::Own }
     }
 
     /// Until when to wait for room: as long as a call would wait for its turn.
     fn patience(&self) -> Instant {
-        Instant::now() + self.agent.spec().queue_wait
+        Instant::now() + self.spec.queue_wait
     }
 
     /// Charges a chunk before it is made. Where there is no room now it waits for some until then, holding nothing but its
@@ -358,7 +362,7 @@ impl Reading {
             }
             self.live = None;
             if closed.for_ever() || Instant::now() >= patience {
-                return Err(self.agent.refused(self.agent.scene().closed(&closed)));
+                return Err(self.agent.refused(self.agent.scene(&self.spec).closed(&closed)));
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }

@@ -30,7 +30,7 @@ impl Agent {
     /// Calls `describe`, which also compares every exported function with the contract's types. Says how long a fresh
     /// instance and its answer took.
     pub(super) async fn describe(&self, by: &Arc<Caller>) -> Result<(Description, Duration), Failure> {
-        let mut live = self.enter(by, Thread::Shared).await?;
+        let mut live = self.enter(self.spec(), by, Thread::Shared, false).await?;
         let began = Instant::now();
         let Live { store, instance, loaded, clock, .. } = &mut live;
         let store = &mut **store;
