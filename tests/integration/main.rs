@@ -32,5 +32,6 @@ mod shipped;
 mod soak;
 mod sockets;
 mod streams;
+mod terms;
 mod tidy;
 mod wire;

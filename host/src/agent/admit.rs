@@ -138,9 +138,8 @@ impl Agent {
 
     /// Lets it be called from now on, or says why not.
     pub(super) fn stand(&self, standing: Standing) {
-        let home = &self.home;
         // Nobody calls it before what the document says of it is in force.
-        self.take_terms(home.means.document.record(&home.name).as_deref());
+        self.take_terms();
         self.is_now(standing);
         self.announce();
     }

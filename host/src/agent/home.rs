@@ -1,7 +1,7 @@
 //! What all versions of an agent share: its name, its caps, its place at the door, its record.
 
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 
 use stockade_ledger::{Account, Spec};
 
@@ -48,6 +48,8 @@ pub(super) struct Home {
     pub ceiling: AgentSpec,
     /// Those in force: less what the registry's document takes away.
     pub spec: RwLock<Arc<AgentSpec>>,
+    /// Held while the document is read for them.
+    pub turn: Mutex<()>,
     /// Whether the document has it served.
     pub enabled: AtomicBool,
     pub line: LineId,
@@ -67,6 +69,7 @@ impl Home {
             growth: means.growth.child(own),
             name,
             spec: RwLock::new(Arc::new(ceiling.clone())),
+            turn: Mutex::default(),
             ceiling,
             enabled: AtomicBool::new(true),
             line,

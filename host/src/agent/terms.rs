@@ -22,10 +22,8 @@ impl Agents {
             changes.mark_unchanged();
             for (name, turned) in self.0.means.document.take_news() {
                 self.changes().of_host(&uri(&name), turned);
-                let (record, Some(agent)) = (self.0.means.document.record(&name), self.get(&name)) else { continue };
-                // An agent that was retired is not back because its entry is gone: its versions go next.
-                if record.is_some() || agent.home.fixed {
-                    agent.take_terms(record.as_deref());
+                if let Some(agent) = self.get(&name) {
+                    agent.take_terms();
                 }
             }
             if changes.changed().await.is_err() {
@@ -37,7 +35,15 @@ impl Agents {
 
 impl Agent {
     /// Puts what its entry says in force.
-    pub(super) fn take_terms(&self, record: Option<&Record>) {
+    pub(super) fn take_terms(&self) {
+        // Whoever comes last has read it last.
+        let _turn = self.home.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let record = self.home.means.document.record(&self.home.name);
+        // An agent that was retired is not back because its entry is gone: its versions go next.
+        if record.is_none() && !self.home.fixed && !self.home.enabled.load(Ordering::Relaxed) {
+            return;
+        }
+        let record = record.as_deref();
         let spec = record.map_or_else(|| self.home.ceiling.clone(), |record| restricted(&self.home.ceiling, record));
         let enabled = record.is_none_or(Record::is_enabled);
         let before = self.spec();
@@ -77,4 +83,67 @@ fn restricted(manifest: &AgentSpec, record: &Record) -> AgentSpec {
         spec.dirs.retain(|path, _| grants.iter().filter_map(Value::as_str).any(|granted| granted == path));
     }
     spec
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::manifest::Manifest;
+    use crate::registry::schema::place;
+
+    const MIB: u64 = 1 << 20;
+
+    /// An agent of the manifest's, with two directories.
+    fn manifest(caps: &str) -> AgentSpec {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.wasm"), b"").unwrap();
+        for dir in ["one", "two"] {
+            std::fs::create_dir(folder.path().join(dir)).unwrap();
+        }
+        let dirs = "dirs: { /one: { path: one }, /two: { path: two } }";
+        let text = format!("memory: 512M\nagents: {{ files: {{ component: a.wasm, {caps}, {dirs} }} }}");
+        let manifest = Manifest::parse(&text, folder.path()).unwrap_or_else(|errors| panic!("{errors}"));
+        let (_, spec) = manifest.agents.into_iter().next().unwrap();
+        spec
+    }
+
+    fn record(fields: &[(&str, Value)]) -> Record {
+        let mut record = Record::default();
+        fields.iter().for_each(|(field, value)| record.set(place(field).unwrap(), value.clone()));
+        record
+    }
+
+    #[test]
+    fn an_entry_takes_away_and_never_adds() {
+        let spec = manifest("memory: 16M, reserve: 4M, deadline: 10s, concurrency: 8");
+        let paths = |spec: &AgentSpec| spec.dirs.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(restricted(&spec, &Record::default()), spec);
+        let less = record(&[
+            ("memory", (8 * MIB).into()),
+            ("reserve", MIB.into()),
+            ("deadline", 500.into()),
+            ("concurrency", 2.into()),
+            ("grants", json!(["/two"])),
+        ]);
+        let now = restricted(&spec, &less);
+        assert_eq!((now.memory, now.reserve, now.concurrency), (8 * MIB, Some(MIB), 2));
+        assert_eq!((now.deadline, paths(&now)), (Duration::from_millis(500), vec!["/two".to_owned()]));
+        assert_eq!((&now.component, now.cpu, now.queue), (&spec.component, spec.cpu, spec.queue));
+        // As when the manifest was lowered after the edit.
+        let more = record(&[
+            ("memory", (32 * MIB).into()),
+            ("reserve", (8 * MIB).into()),
+            ("deadline", 60_000.into()),
+            ("concurrency", 5_000_000_000_u64.into()),
+            ("grants", json!(["/one", "/two", "/three"])),
+        ]);
+        assert_eq!(restricted(&spec, &more), spec);
+        assert!(paths(&restricted(&spec, &record(&[("grants", json!([]))]))).is_empty());
+        // Without a reserve of its own it has the default.
+        let spec = manifest("memory: 16M");
+        let with = |reserve: u64| restricted(&spec, &record(&[("reserve", reserve.into())])).reserve;
+        assert_eq!([with(MIB), with(64 * MIB)], [Some(MIB), Some(RESERVE_BYTES_DEFAULT)]);
+    }
 }

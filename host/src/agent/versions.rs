@@ -207,7 +207,7 @@ impl Agents {
             }
             self.enlist(agent.clone());
         }
-        agent.take_terms(self.0.means.document.record(agent.name()).as_deref());
+        agent.take_terms();
         agent.announce();
     }
 
