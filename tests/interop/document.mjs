@@ -84,6 +84,21 @@ ann.provider.connect();
 await synced(ann);
 seen.awareness = true;
 
+// Many at once: each is told of all others, and repeats it, as y-websocket does.
+const many = Array.from({ length: 24 }, () => client());
+await synced(...many);
+many.forEach(({ provider }, at) => provider.awareness.setLocalStateField("user", { name: `reader ${at}` }));
+const newcomer = client();
+await synced(newcomer);
+newcomer.provider.awareness.setLocalStateField("user", { name: "newcomer" });
+const everybody = [...many, newcomer];
+const knows = ({ provider }, { doc }) => provider.awareness.getStates().get(doc.clientID)?.user !== undefined;
+await until("all know each other", () => everybody.every((one) => everybody.every((other) => knows(one, other))));
+end(...many);
+await until("many have gone", () => !many.some((one) => knows(newcomer, one) || knows(bob, one)));
+seen.crowd = [newcomer, bob, reader].every(({ closes }) => closes.length === 0) && many.length;
+end(newcomer);
+
 // What may not be is put back, for its author too; what is fixed by the manifest cannot be exceeded.
 for (const wrong of ["lots", -1, 1.5, 2 ** 40, { a: 1 }]) {
   set(ann, first, "memory", wrong);

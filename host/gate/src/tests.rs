@@ -131,6 +131,33 @@ fn every_limit_is_met() {
 }
 
 #[test]
+fn who_was_away_may_bring_more() {
+    let structs = |limits: &Limits, count: usize| {
+        let bytes = Draft::default().section(1, 0, vec![gone(1); count]).bytes();
+        Update::read(&bytes, limits).map(drop)
+    };
+    let beyond = |limit, max, found| Err(Malformed::beyond(limit, max, found));
+    for (limits, max) in [(Limits::LIVE, 2_000), (Limits::SYNC, 20_000)] {
+        structs(&limits, max).unwrap();
+        assert_eq!(structs(&limits, max + 1), beyond("structs of an update", max as u64, max as u64 + 1));
+    }
+    // With the list itself, 250 parts.
+    let list = [vec![1, 117, 0xf9, 1], vec![126; 249]].concat();
+    let values = |times: usize| {
+        let bytes = Draft::default().section(1, 0, vec![root("a", (8, list.clone())); times]).bytes();
+        Update::read(&bytes, &Limits::SYNC).map(drop)
+    };
+    values(400).unwrap();
+    assert_eq!(values(401), beyond("parts of values of an update", 100_000, 100_250));
+    let deleters = |count: u64| {
+        let bytes = (1..=count).fold(Draft::default(), |draft, client| draft.delete(client, &[[0, 1]])).bytes();
+        Update::read(&bytes, &Limits::SYNC).map(drop)
+    };
+    deleters(10_000).unwrap();
+    assert_eq!(deleters(10_001), beyond("clients of whom an update deletes", 10_000, 10_001));
+}
+
+#[test]
 fn small_messages_claim_nothing_large() {
     let mut claims = Vec::new();
     put_number(1 << 27, &mut claims);
@@ -199,7 +226,7 @@ fn frames_and_what_is_in_them() {
 
 #[test]
 fn states_of_awareness_are_few_short_and_json() {
-    use awareness::{CLIENTS_MAX, STATE_BYTES_MAX, State};
+    use awareness::{STATE_BYTES_MAX, State};
     let read = |states: &[State<'_>]| awareness::read(&awareness::write(states.iter().copied())).map(drop);
     let states =
         [State { client: 7, clock: 1, json: Some(r#"{"user":"Ann"}"#) }, State { client: 8, clock: 2, json: None }];
@@ -212,8 +239,9 @@ fn states_of_awareness_are_few_short_and_json() {
             .to_string()
             .contains("4096 are allowed")
     );
-    read(&[states[0]; CLIENTS_MAX]).unwrap();
-    assert!(read(&[states[0]; CLIENTS_MAX + 1]).is_err());
+    read(&[State { clock: CLIENT_MAX, ..states[0] }; 1_000]).unwrap();
+    assert!(read(&[State { clock: CLIENT_MAX + 1, ..states[0] }]).is_err());
+    assert_eq!(awareness::read(&[0xff, 0xff, 3, 0, 0, 0]), Err(Malformed::Truncated));
     for broken in ["", "{", "{\"a\":1}x", "undefined", "'a'", &"[".repeat(1000)] {
         assert_eq!(read(&[State { json: Some(broken), ..states[0] }]), Err(Malformed::Json), "{broken}");
     }
