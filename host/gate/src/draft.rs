@@ -64,7 +64,14 @@ pub fn deleted(len: u8) -> Content {
 
 /// Structs that are gone.
 pub fn gone(len: u8) -> Vec<u8> {
-    vec![0, len]
+    gone_many(len.into())
+}
+
+/// Very many of them.
+pub fn gone_many(len: u32) -> Vec<u8> {
+    let mut bytes = vec![0];
+    put_number(len.into(), &mut bytes);
+    bytes
 }
 
 /// A place.

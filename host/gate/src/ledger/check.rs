@@ -42,16 +42,13 @@ impl Ledger {
     /// Whether there is room for it, too.
     fn check_room(&self, checked: &Checked) -> Result<(), Standing> {
         let capacity = &self.capacity;
-        let Burden { entries, clients, comparisons } = checked.burden();
+        let Burden { entries, clients, deletions, comparisons } = checked.burden();
         self.holds("clients", capacity.clients, self.clients.len() + clients)?;
         self.holds("entries", capacity.entries, self.entries + entries)?;
+        self.holds("ranges deleted", capacity.deletions, self.deletions + deletions)?;
         self.holds("comparisons of one update", capacity.comparisons, comparisons)?;
         self.holds("names of agents", capacity.agents, self.names.agents.len() + checked.agents.len())?;
         self.holds("names of fields", capacity.fields, self.names.fields.len() + checked.fields.len())
-    }
-
-    fn next(&self, client: u64) -> u32 {
-        self.clients.get(&client).map_or(0, |client| client.next)
     }
 
     fn holds(&self, limit: &'static str, max: usize, wanted: usize) -> Result<(), Standing> {
@@ -280,9 +277,13 @@ impl<'a> Resolving<'a> {
 
     /// Adds what is deleted.
     fn finish(mut self, update: &Update<'_>) -> Result<Checked, Standing> {
-        let mut deleted = Vec::new();
+        let (mut deleted, mut apart) = (Vec::new(), 0);
         for each in &update.deleted {
             let ranges = self.newly_deleted(each.client, &each.ranges)?;
+            let is_apart = |[from, to]: &&[u32; 2]| {
+                self.ledger.clients.get(&each.client).is_none_or(|known| !known.deleted.touches(*from, *to))
+            };
+            apart += ranges.iter().filter(is_apart).count();
             if !ranges.is_empty() {
                 deleted.push((each.client, ranges));
             }
@@ -299,6 +300,7 @@ impl<'a> Resolving<'a> {
             added: self.opens.into_iter().map(added).collect(),
             replaced,
             deleted,
+            apart,
             agents: self.agents.into_names(),
             fields: self.fields.into_names(),
             touched: self.touched,

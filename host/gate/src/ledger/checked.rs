@@ -14,6 +14,8 @@ pub struct Checked {
     pub(super) replaced: HashMap<u64, Vec<[u32; 2]>>,
     /// Ranges that were not deleted before.
     pub(super) deleted: Vec<(u64, Vec<[u32; 2]>)>,
+    /// Those of them that touch none which was.
+    pub(super) apart: usize,
     /// Names that are new.
     pub(super) agents: Vec<Box<str>>,
     pub(super) fields: Vec<Box<str>>,
@@ -30,6 +32,8 @@ pub struct Burden {
     pub entries: usize,
     /// Clients that have never written before.
     pub clients: usize,
+    /// Ranges that are deleted apart from all that were before.
+    pub deletions: usize,
     /// Structs that a library compares others with.
     pub comparisons: usize,
 }
@@ -62,7 +66,7 @@ impl Checked {
     pub fn burden(&self) -> Burden {
         let entries = self.added.iter().map(|added| added.entries.len()).sum::<usize>() + self.taken;
         let clients = self.added.iter().filter(|added| added.known == 0).count();
-        Burden { entries, clients, comparisons: self.comparisons }
+        Burden { entries, clients, deletions: self.apart, comparisons: self.comparisons }
     }
 
     /// What it would set or delete, each once. `ledger` is the one that checked it.

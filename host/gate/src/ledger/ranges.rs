@@ -64,6 +64,17 @@ impl Ranges {
         missing
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether a range would be one with another that is there.
+    pub fn touches(&self, begin: u32, end: u32) -> bool {
+        let first = self.0.partition_point(|range| range[1] < begin);
+        self.0.get(first).is_some_and(|range| range[0] <= end)
+    }
+
     pub fn bytes(&self) -> usize {
         self.0.capacity() * size_of::<[u32; 2]>()
     }

@@ -146,7 +146,7 @@ fn nobody_writes_in_the_hosts_name() {
 
 #[test]
 fn every_capacity_is_met() {
-    let one = Capacity { clients: 1, entries: 2, agents: 1, fields: 1, comparisons: 9 };
+    let one = Capacity { clients: 1, entries: 2, agents: 1, fields: 1, deletions: 2, comparisons: 9 };
     let check = |capacity: Capacity, draft: Draft| {
         let bytes = draft.bytes();
         Ledger::new(vec![HOST], capacity).check(&Update::read(&bytes, &Limits::LIVE).unwrap()).map(drop)
@@ -160,6 +160,12 @@ fn every_capacity_is_met() {
     let wide = Capacity { entries: 9, ..one };
     assert_eq!(check(wide, more(root("b", map()))), full("names of agents", 1, 2));
     assert_eq!(check(wide, more(within(at(7, 0), "g", value(1)))), full("names of fields", 1, 2));
+    let holes = |count: u32| {
+        let ranges: Vec<_> = (0..count).map(|nth| [2 * nth, 1]).collect();
+        Draft::default().section(7, 0, [gone(9)]).delete(7, &ranges)
+    };
+    check(one, holes(2)).unwrap();
+    assert_eq!(check(one, holes(3)), full("ranges deleted", 2, 3));
     let slow = Capacity { comparisons: 3, ..wide };
     check(slow, more(within(at(7, 0), "f", value(1)))).unwrap_err();
     assert_eq!(check(slow, more(within(at(7, 0), "f", value(1)))), full("comparisons of one update", 3, 4));
@@ -187,22 +193,31 @@ fn what_stands_beside_others_is_compared_with_them() {
     }
     assert_eq!(ledger.used().entries, 2 + 20, "the library makes no runs of them");
     let late = draft().section(9, 0, [instead_of(at(HOST, 1), value(1))]);
-    assert_eq!(burden(&ledger, &late), Burden { entries: 1 + 1, clients: 1, comparisons: 1 + 21 });
+    assert_eq!(burden(&ledger, &late), Burden { entries: 1 + 1, clients: 1, deletions: 0, comparisons: 1 + 21 });
     let beside = draft().section(9, 0, (0..3).map(|_| instead_of(last, value(1))));
-    assert_eq!(burden(&ledger, &beside), Burden { entries: 3 + 2, clients: 1, comparisons: 22 + 1 + 23 + 1 });
+    assert_eq!(
+        burden(&ledger, &beside),
+        Burden { entries: 3 + 2, clients: 1, deletions: 0, comparisons: 22 + 1 + 23 + 1 }
+    );
     let first = draft().section(9, 0, (0..2).map(|_| within(at(HOST, 0), "title", value(1))));
-    assert_eq!(burden(&ledger, &first), Burden { entries: 2, clients: 1, comparisons: 22 + 23 });
+    assert_eq!(burden(&ledger, &first), Burden { entries: 2, clients: 1, deletions: 0, comparisons: 22 + 23 });
     let elsewhere = draft().section(9, 0, [within(at(HOST, 0), "memory", value(1))]);
     assert_eq!(burden(&ledger, &elsewhere).comparisons, 1);
     // A library makes one of a run only when it has taken all of it.
     let run = (0..10).map(|clock| instead_of(if clock == 0 { last } else { at(9, clock - 1) }, value(1)));
     let run = draft().section(9, 0, run).section(10, 0, [instead_of(at(9, 0), value(1))]);
-    assert_eq!(burden(&ledger, &run), Burden { entries: 1 + 1 + 1, clients: 2, comparisons: 1 + 21 + 10 });
+    assert_eq!(
+        burden(&ledger, &run),
+        Burden { entries: 1 + 1 + 1, clients: 2, deletions: 0, comparisons: 1 + 21 + 10 }
+    );
     // And it takes those apart that are several in one, from the last to the first.
     let several = draft().section(9, 0, [instead_of(last, deleted(100))]);
     let several = several.section(10, 0, (0..99).rev().map(|clock| instead_of(at(9, clock), deleted(1))));
     let taken = (0..99).map(|nth| 1 + 21 + 1 + nth).sum();
-    assert_eq!(burden(&ledger, &several), Burden { entries: 1 + 99 + 99, clients: 2, comparisons: taken });
+    assert_eq!(
+        burden(&ledger, &several),
+        Burden { entries: 1 + 99 + 99, clients: 2, deletions: 0, comparisons: taken }
+    );
     // Within a run, all but the last are taken.
     admit(&mut ledger, &draft().section(9, 0, [instead_of(last, deleted(5))]));
     assert!(burden(&ledger, &draft().section(9, 5, [instead_of(at(9, 3), value(1))])).comparisons > 0);
@@ -215,10 +230,38 @@ fn runs_of_one_field_are_one_entry() {
     let edits =
         (0..100).map(|n| instead_of(at(if n == 0 { HOST } else { 7 }, if n == 0 { 1 } else { n - 1 }), value(1)));
     admit(&mut ledger, &Draft::default().section(7, 0, edits));
-    assert_eq!(ledger.used(), Capacity { clients: 2, entries: 3, agents: 1, fields: 1, comparisons: 0 });
+    assert_eq!(ledger.used(), Capacity { clients: 2, entries: 3, agents: 1, fields: 1, deletions: 0, comparisons: 0 });
     ledger.note_deleted(7, vec![[0, 99], [99, 200]]);
     assert_eq!(ledger.clients[&7].deleted.ranges(), [[0, 100]], "no more than there is");
+    assert_eq!(ledger.used().deletions, 1);
     assert!(ledger.bytes() > 100 && ledger.bytes() < 4096, "{}", ledger.bytes());
+}
+
+/// What one range makes larger is nothing more to keep.
+#[test]
+fn ranges_that_are_deleted_apart_from_others_are_counted() {
+    let mut ledger = ledger();
+    let draft = |deleted: &[[u32; 2]]| Draft::default().section(7, 0, [gone(100)]).delete(7, deleted);
+    let apart = |ledger: &Ledger, draft: &Draft| {
+        let bytes = draft.bytes();
+        ledger.check(&Update::read(&bytes, &Limits::SYNC).unwrap()).unwrap().burden().deletions
+    };
+    assert_eq!(apart(&ledger, &draft(&[[0, 1], [10, 10], [30, 1]])), 3);
+    admit(&mut ledger, &draft(&[[0, 1], [10, 10], [30, 1]]));
+    assert_eq!(ledger.used().deletions, 3);
+    // Known; behind one, before one, between two, and around one; apart.
+    for (ranges, count) in [
+        (&[[10, 10]][..], 0),
+        (&[[1, 1]], 0),
+        (&[[5, 5]], 0),
+        (&[[20, 10]], 0),
+        (&[[29, 3]], 0),
+        (&[[3, 1], [40, 1]], 2),
+    ] {
+        assert_eq!(apart(&ledger, &draft(ranges)), count, "{ranges:?}");
+    }
+    admit(&mut ledger, &draft(&[[20, 10]]));
+    assert_eq!(ledger.used().deletions, 2, "two have become one");
 }
 
 #[test]

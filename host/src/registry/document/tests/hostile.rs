@@ -1,6 +1,6 @@
 //! What publishers might do beyond their rights, or to the host.
 
-use stockade_gate::draft::{Draft, at, deleted, gone, instead_of, value as value_of, within};
+use stockade_gate::draft::{Draft, at, deleted, gone, gone_many, instead_of, value as value_of, within};
 
 use super::*;
 
@@ -65,4 +65,42 @@ fn who_is_no_operator_adds_only_so_much() {
     assert!(matches!(refused, Some(Refused::TooFast { .. })), "{refused:?}");
     assert!(!host.document.is_crowded());
     host.apply(&clients(100_000).bytes()).unwrap();
+}
+
+/// What is nowhere is deleted as it is: holes in it, however many somebody makes, are none.
+#[test]
+fn what_is_nowhere_cannot_be_deleted_in_parts() {
+    let mut host = Host::new();
+    let publisher = Principal::anonymous(100).in_role(publisher_of("files"));
+    let holes = |from: u32| {
+        let ranges: Vec<_> = (from..from + 9_000).map(|nth| [2 * nth, 1]).collect();
+        Draft::default().section(7, 0, [gone_many(300_000)]).delete(7, &ranges).bytes()
+    };
+    let used = |host: &Host| host.document.gate.used();
+    host.apply_by(&publisher, &holes(0)).unwrap();
+    let once = used(&host);
+    for turn in 1..16 {
+        host.apply_by(&publisher, &holes(9_000 * turn)).unwrap();
+    }
+    assert_eq!(used(&host), once);
+    assert!(once.deletions <= 2 + 1, "{once:?}");
+}
+
+/// Every client that comes back sends all that is deleted, and that must fit in a message.
+#[test]
+fn a_document_of_which_much_was_deleted_apart_begins_anew() {
+    let mut host = Host::new();
+    let fields = |text: &str| FIELDS.each_ref().map(|field| (field.name, Value::from(text)));
+    for number in 0..10_000 {
+        host.document.write(&format!("agent-{number}"), &fields("one")).unwrap();
+    }
+    let mut overwritten = 0;
+    while !host.document.is_crowded() {
+        // Every second of what has been written, so that no two touch.
+        let place = overwritten % (FIELDS.len() / 2) * 2;
+        let agent = format!("agent-{}", overwritten / (FIELDS.len() / 2));
+        host.document.write(&agent, &fields("two")[place..=place]).unwrap();
+        overwritten += 1;
+    }
+    assert!((70_000..80_000).contains(&overwritten), "{overwritten}");
 }
