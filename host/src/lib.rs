@@ -59,6 +59,7 @@
 //! | a message of a client of the document, while it comes | `requests` | 1 MiB each | `http::websocket::tests::*`, `sockets::*` |
 //! | the values of an update, while they are looked at | `document` | 256 parts each, 100,000 of an update | `stockade_gate::tests::every_limit_is_met` |
 //! | frames that wait for such a client, what it says of itself | `streams` | 256 KiB each, `document.clients` | `registry::outbox::tests::*`, `registry::presence::tests::*` |
+//! | who has left the document lately | none: 256 KiB in all | 4,096 clients, 30 s | `registry::presence::tests::who_has_gone_is_remembered_for_a_while_and_only_so_many` |
 //! | mapped code, once for all agents of a component | `code` | `compile.loaded` | `limits::*` |
 //! | what an agent says of itself | `code/descriptions`, a quarter of `code` | 64 KiB each | `limits::what_agents_say_of_themselves_takes_a_part_of_what_is_there_for_code` |
 //! | the compiling child | `compile` | `compile.memory` | `hostile::*` |
@@ -86,7 +87,7 @@ use tokio::sync::mpsc;
 use access::Access;
 use agent::{Agents, Offered, Terms, Troubled};
 use manifest::{Fuse, Manifest};
-use memory::{Accounts, Children, Lookout, Tenancy, fuse};
+use memory::{Accounts, Children, Ease, Lookout, Tenancy, fuse};
 use publish::pull::Missing;
 use publish::{Publishing, Serving};
 use registry::{Paying, Registry};
@@ -177,6 +178,12 @@ impl Host {
             outgoing: accounts.streams.clone(),
         };
         let document = registry::Handle::open(manifest, &manifest.data, paying)?;
+        let compact = document.relief();
+        // It gives back a moment later: until then others are asked as well.
+        accounts.relief.register("document", Ease::Idle, move |_| {
+            compact();
+            0
+        });
         let paying = publish::Paying { uploads: accounts.uploads.clone(), replies: accounts.replies.clone() };
         let publishing = Publishing::open(&manifest.data, manifest.uploads, paying)?;
         let offered = publishing.offered(&document, manifest)?;

@@ -7,6 +7,7 @@ mod big_reads;
 mod catalog;
 mod crowd;
 mod document;
+mod document_hostile;
 mod full_disk;
 mod hostile;
 mod interop;

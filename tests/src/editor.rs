@@ -19,9 +19,11 @@ use yrs::{Any, Doc, Map as _, MapRef, Out, ReadTxn as _, Transact as _, Transact
 /// Time for an answer.
 const WAIT: Duration = Duration::from_secs(20);
 
+type Socket = tokio_tungstenite::WebSocketStream<TcpStream>;
+
 /// One client.
 pub struct Editor {
-    socket: tokio_tungstenite::WebSocketStream<TcpStream>,
+    socket: Socket,
     doc: Doc,
     agents: MapRef,
 }
@@ -41,20 +43,18 @@ impl Editor {
     ///
     /// When the host does not let it in.
     pub async fn connect(address: SocketAddr, token: Option<&str>) -> Result<Self> {
-        let doc = Doc::new();
-        let agents = doc.get_or_insert_map("agents");
-        Self::connect_with(address, token, doc, agents).await
+        Self::connect_to("@mcp.registry", address, token).await
     }
 
-    async fn connect_with(address: SocketAddr, token: Option<&str>, doc: Doc, agents: MapRef) -> Result<Self> {
-        let mut request = format!("ws://{address}/yjs/@mcp.registry").into_client_request()?;
-        if let Some(token) = token {
-            request.headers_mut().insert("authorization", HeaderValue::try_from(format!("Bearer {token}"))?);
-        }
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        let (socket, _) = client_async(request, stream).await?;
-        let mut editor = Self { socket, doc, agents };
+    /// As [`Editor::connect`], to a document of another name.
+    ///
+    /// # Errors
+    ///
+    /// When the host does not let it in.
+    pub async fn connect_to(document: &str, address: SocketAddr, token: Option<&str>) -> Result<Self> {
+        let doc = Doc::new();
+        let agents = doc.get_or_insert_map("agents");
+        let mut editor = Self { socket: open(document, address, token).await?, doc, agents };
         editor.settle().await?;
         Ok(editor)
     }
@@ -64,14 +64,12 @@ impl Editor {
     /// # Errors
     ///
     /// As [`Editor::connect`].
-    pub async fn reconnect(self, address: SocketAddr, token: Option<&str>) -> Result<Self> {
-        let Self { socket, doc, agents } = self;
-        drop(socket);
-        let mut editor = Self::connect_with(address, token, doc, agents).await?;
-        let all = editor.doc.transact().encode_state_as_update_v1(&yrs::StateVector::default());
-        editor.send(Frame::Step2(&all)).await?;
-        editor.settle().await?;
-        Ok(editor)
+    pub async fn reconnect(&mut self, address: SocketAddr, token: Option<&str>) -> Result<()> {
+        self.socket = open("@mcp.registry", address, token).await?;
+        self.settle().await?;
+        let all = self.doc.transact().encode_state_as_update_v1(&yrs::StateVector::default());
+        self.send(Frame::Step2(&all)).await?;
+        self.settle().await
     }
 
     /// Sets fields of agents, in one update.
@@ -116,6 +114,15 @@ impl Editor {
         self.send(Frame::Step1(&state)).await?;
         while !self.receive().await? {}
         Ok(())
+    }
+
+    /// Sends a message that is text.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is lost.
+    pub async fn send_text(&mut self, text: &str) -> Result<()> {
+        Ok(self.socket.send(Message::text(text)).await?)
     }
 
     /// Sends bytes as they are.
@@ -176,4 +183,14 @@ impl Editor {
     fn take(&mut self, update: &[u8]) -> Result<()> {
         Ok(self.doc.transact_mut().apply_update(yrs::Update::decode_v1(update)?)?)
     }
+}
+
+async fn open(document: &str, address: SocketAddr, token: Option<&str>) -> Result<Socket> {
+    let mut request = format!("ws://{address}/yjs/{document}").into_client_request()?;
+    if let Some(token) = token {
+        request.headers_mut().insert("authorization", HeaderValue::try_from(format!("Bearer {token}"))?);
+    }
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(client_async(request, stream).await?.0)
 }

@@ -17,7 +17,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::post::come_in;
 use super::reply::{Connection, closing, plain};
-use super::route::Desk;
+use super::route::{Admission, Desk};
 use super::websocket::{Broken, Handshake, Message, WebSocket, opcode};
 use crate::access::Principal;
 use crate::agent::Unit;
@@ -44,8 +44,9 @@ const SCHEMA_BYTES_MAX: u64 = 64 << 10;
 /// The client goes (RFC 6455, 7.4.1).
 const NORMAL: u16 = 1000;
 
-/// The document does not exist (y-websocket: final).
+/// The document does not exist, or the token is none (y-websocket: final).
 const NOT_FOUND: u16 = 4404;
+const UNAUTHORIZED: u16 = 4401;
 
 /// Answers with the JSON Schema of an agent's entry in the document. It is the same for everybody.
 pub async fn schema(State(desk): State<Desk>, Path(name): Path<String>, request: Request) -> Response {
@@ -79,21 +80,27 @@ pub async fn connect(desk: &Desk, name: String, request: Request) -> Response {
     let Some(connection) = parts.extensions.get::<Connection>().cloned() else {
         unreachable!("every request says on which connection it came");
     };
-    let (principal, page) = match come_in(desk, &parts) {
-        Ok(who) => who,
-        Err(refused) => return *refused,
-    };
     // A client that names protocols wants one of them: the first, which may be its token, goes back to it alone.
     let named = parts.headers.get(SEC_WEBSOCKET_PROTOCOL).and_then(|value| value.to_str().ok());
     let protocol = named.and_then(|named| named.split(',').next()).map(|protocol| protocol.trim().to_owned());
-    let Some(handshake) = Handshake::of(&mut parts) else {
-        let text = "a document is a WebSocket: connect with a Yjs client, such as y-websocket";
-        let mut refused = closing(desk.app.mcp.refuse(StatusCode::UPGRADE_REQUIRED, text), page);
-        refused.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
-        return refused;
+    let (admitted, handshake) = (come_in(desk, &parts), Handshake::of(&mut parts));
+    let is_stranger =
+        |refused: &Response| refused.status() == StatusCode::UNAUTHORIZED && desk.admission == Admission::Open;
+    let (guest, handshake) = match (admitted, handshake) {
+        (Ok((principal, _)), Some(handshake)) => {
+            let (handle, wait) = (desk.app.settings.document.clone(), desk.app.settings.limits.body_wait);
+            (Some(Guest { handle, principal, wait }), handshake)
+        }
+        (Ok((_, page)), None) => {
+            let text = "a document is a WebSocket: connect with a Yjs client, such as y-websocket";
+            let mut refused = closing(desk.app.mcp.refuse(StatusCode::UPGRADE_REQUIRED, text), page);
+            refused.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
+            return refused;
+        }
+        // A client in a browser sees no status, and would come again for ever: it is told why it is sent away.
+        (Err(refused), Some(handshake)) if is_stranger(&refused) => (None, handshake),
+        (Err(refused), _) => return *refused,
     };
-    let (handle, wait) = (desk.app.settings.document.clone(), desk.app.settings.limits.body_wait);
-    let guest = Guest { handle, principal, wait };
     let (response, upgrade) = handshake.accept(protocol.and_then(|protocol| HeaderValue::try_from(protocol).ok()));
     tokio::spawn(async move {
         if let Ok(upgraded) = upgrade.await {
@@ -117,10 +124,11 @@ struct Guest {
 /// Why a connection ends: the code of a close frame, and its reason. None if nobody is there any more.
 type End = Option<(u16, String)>;
 
-async fn serve(mut socket: Socket, connection: Connection, name: String, who: Guest) {
-    let end = match name == DOCUMENT {
-        true => converse(&mut socket, &connection, who).await,
-        false => Some((NOT_FOUND, format!("there is one document, `{DOCUMENT}`"))),
+async fn serve(mut socket: Socket, connection: Connection, name: String, who: Option<Guest>) {
+    let end = match who {
+        None => Some((UNAUTHORIZED, "it takes a token that this host knows".to_owned())),
+        Some(who) if name == DOCUMENT => converse(&mut socket, &connection, who).await,
+        Some(_) => Some((NOT_FOUND, format!("there is one document, `{DOCUMENT}`"))),
     };
     let Some((code, reason)) = end else { return };
     let closing = async {
@@ -170,6 +178,10 @@ async fn converse(socket: &mut Socket, connection: &Connection, Guest { handle, 
                 return None;
             }
         }
+        if let Some(more) = session.more() {
+            replies.push(more);
+            continue;
+        }
         let turn = tokio::select! {
             received = socket.receive() => Turn::Received(received),
             next = session.next() => Turn::Told(next),
@@ -199,7 +211,7 @@ async fn converse(socket: &mut Socket, connection: &Connection, Guest { handle, 
                 lates.reset();
             }
             Turn::Told(next) => match session.frame(next).await {
-                Ok(frame) => replies.push(frame),
+                Ok(frame) => replies.extend(frame),
                 Err(close) => return end(&close),
             },
             Turn::Tick if heard.elapsed() > SILENCE_MAX => return None,

@@ -27,17 +27,17 @@ impl Handle {
         let now = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
         let kept = u64::try_from(self.limits().retired.as_millis()).unwrap_or(u64::MAX);
         let records = self.records();
-        let over = records.iter().filter(|(name, record)| {
-            let retired = record.whole("retired");
-            retired.is_some_and(|since| now.saturating_sub(since) >= kept) && !self.shared().ceilings.has(name)
-        });
+        let since = now.saturating_sub(kept);
+        let over =
+            records.iter().filter(|(name, record)| record.is_retired(since) && !self.shared().ceilings.has(name));
         let (names, bytes): (Vec<_>, Vec<_>) =
             over.take(REMOVED_MAX).map(|(name, record)| (name.clone(), record.bytes())).unzip();
         if names.is_empty() {
             return;
         }
         let (agents, bytes) = (names.len(), bytes.iter().sum::<usize>());
-        match self.remove(names).await {
+        // Whoever enables one meanwhile has it.
+        match self.remove(names, Some(since)).await {
             Ok(()) => tracing::info!(agents, bytes, "entries of retired agents removed"),
             Err(error) => tracing::warn!(agents, %error, "entries of retired agents cannot be removed"),
         }

@@ -6,11 +6,13 @@
 //!
 //! # Layout
 //!
-//! - `values`: between the library's values and JSON. `size`: how large it is, and need be. `refused`: why an update is not applied.
-//!   `probe`: for fuzzers.
+//! - `edit`: what the host is asked to change. `authors`: who writes as which client. `values`: between the library's values
+//!   and JSON. `size`: how large it is, and need be. `refused`: why an update is not applied. `probe`: for fuzzers.
 //!
 //! Invariant: `records` says what the document says; the gate's ledger has every struct that the document has.
 
+mod authors;
+mod edit;
 mod probe;
 mod refused;
 mod size;
@@ -30,10 +32,11 @@ use yrs::{Any, Doc, Map as _, MapRef, Options, ReadTxn as _, Transact as _, Tran
 
 use super::ceilings::Ceilings;
 use super::pace::Paces;
-use super::record::{Record, Records};
+use super::record::{Record, Records, value_bytes};
 use super::schema::{FIELDS, place};
 use crate::access::Principal;
 use crate::manifest::Role;
+use authors::Authors;
 pub use refused::Refused;
 
 /// Bytes that a record takes at most for one that an update has: of a list of short texts.
@@ -62,6 +65,9 @@ pub struct Document {
     epoch: Epoch,
     records: Records,
     records_bytes: usize,
+    /// Fields that have a value, of all records.
+    values: usize,
+    authors: Authors,
     /// Agents whose records are others since that was asked last.
     changed: BTreeSet<Arc<str>>,
     /// For each client that wrote since the last mark, what was known of it then.
@@ -85,7 +91,8 @@ impl Document {
         let agents = doc.get_or_insert_map(stockade_gate::ROOT);
         let gate = Ledger::new(epoch.host.clone(), Capacity::default());
         let (records, changed, marked) = (Records::new(), BTreeSet::new(), BTreeMap::new());
-        Self { doc, agents, gate, epoch, records, records_bytes: 0, changed, marked }
+        let (records_bytes, values, authors) = (0, 0, Authors::default());
+        Self { doc, agents, gate, epoch, records, records_bytes, values, authors, changed, marked }
     }
 
     /// The document anew, with what it says and without what it was: of another epoch. The second is its whole state.
@@ -131,14 +138,15 @@ impl Document {
         Ok(())
     }
 
-    /// Applies what a client sent: bytes, and what the gate has read in them. `paces` says how much of it there may be.
+    /// Applies what a client sent: bytes, what the gate has read in them, and whether it has brought it from before it was
+    /// connected. `paces` says how much of it there may be.
     ///
     /// # Errors
     ///
     /// When it is not applied; nothing has changed then.
     pub fn apply(
         &mut self,
-        (bytes, update): (&[u8], &Update<'_>),
+        (bytes, update, brought): (&[u8], &Update<'_>, bool),
         by: &Principal,
         ceilings: &Ceilings,
         paces: &mut Paces,
@@ -146,6 +154,9 @@ impl Document {
         let checked = self.gate.check(update).map_err(Refused::Gate)?;
         if checked.is_empty() {
             return Ok(Applied::default());
+        }
+        for (client, _) in checked.writers() {
+            self.authors.check(client, by)?;
         }
         let mut touched = Vec::new();
         for touch in checked.touches(&self.gate) {
@@ -166,90 +177,48 @@ impl Document {
         if by.role != Role::Operator {
             paces.take(by, checked.burden(), Instant::now())?;
         }
+        // An operator may bring what others have written.
+        if !(brought && by.role == Role::Operator) {
+            checked.writers().for_each(|(client, _)| self.authors.note(client, by));
+        }
         let mut applied = Applied { updates: vec![self.integrate(bytes, checked)?], ..Applied::default() };
-        let mut wrong = Vec::new();
-        for (agent, place) in &touched {
-            let value = values::value(&self.doc.transact(), &self.agents, agent, FIELDS[*place].name);
-            let fits = FIELDS[*place].check(&value).and_then(|()| ceilings.check(agent, FIELDS[*place].name, &value));
-            if let Err(reason) = fits {
-                if applied.corrections.len() < CORRECTIONS_MAX {
-                    applied.corrections.push(reason);
+        let (mut right, mut wrong) = (Vec::with_capacity(touched.len()), Vec::new());
+        for (agent, place) in touched {
+            let field = &FIELDS[place];
+            let value = values::value(&self.doc.transact(), &self.agents, &agent, field.name);
+            match field.check(&value).and_then(|()| ceilings.check(&agent, field.name, &value)) {
+                Ok(()) => right.push((agent, place, value)),
+                Err(reason) => {
+                    if applied.corrections.len() < CORRECTIONS_MAX {
+                        applied.corrections.push(reason);
+                    }
+                    wrong.push((agent, place));
                 }
-                wrong.push((agent.clone(), *place));
             }
         }
         if !wrong.is_empty() {
             applied.updates.push(self.put_right(&wrong));
         }
-        // They are in the order of agents.
-        touched.dedup_by(|one, other| one.0 == other.0);
-        touched.iter().for_each(|(agent, _)| self.refresh(agent));
+        right.into_iter().for_each(|(agent, place, value)| self.note(agent, place, value));
         Ok(applied)
     }
 
-    /// Sets fields of an agent for somebody, all or none; null removes one. An update, or none if nothing changes.
-    ///
-    /// # Errors
-    ///
-    /// When there is no such agent or field, or it may not be set so, or not by this principal.
-    pub fn edit(
-        &mut self,
-        agent: &Arc<str>,
-        fields: Vec<(String, Value)>,
-        by: &Principal,
-        ceilings: &Ceilings,
-    ) -> Result<Option<Vec<u8>>, Refused> {
-        if !self.records.contains_key(agent) {
-            return Err(Refused::Unknown(agent.clone()));
+    /// Whether somebody who has this much has it of another document: of an earlier epoch, of one that was lost, or of this one
+    /// before it was put back to what it was earlier.
+    pub fn is_of_another(&self, known: &StateVector) -> bool {
+        let mut known = known.0.iter().filter(|(_, clock)| *clock > 0).peekable();
+        if known.peek().is_none() {
+            return false;
         }
-        let mut checked = Vec::with_capacity(fields.len());
-        for (name, value) in fields {
-            let field = place(&name).map(|place| &FIELDS[place]).ok_or_else(|| {
-                let names: Vec<&str> = FIELDS.iter().map(|field| field.name).collect();
-                let names = names.join(", ");
-                Refused::Invalid(format!(
-                    "there is no field `{name}`; there are {names}; all else stands in the manifest"
-                ))
-            })?;
-            if !field.may_be_written(by, agent) {
-                let touched = format!("`{name}` of agent `{agent}`");
-                return Err(Refused::Forbidden { touched, principal: by.name.clone() });
+        let (own, mut is_here) = (self.epoch.host.first(), false);
+        for (client, clock) in known {
+            let is_own = Some(client) == own;
+            if self.gate.is_host(*client) && (!is_own || *clock > self.gate.next(*client)) {
+                return true;
             }
-            field.check(&value).and_then(|()| ceilings.check(agent, field.name, &value)).map_err(Refused::Invalid)?;
-            checked.push((field.name, value));
+            is_here |= is_own;
         }
-        self.holds(agent, &checked)?;
-        Ok(self.write(agent, &checked))
-    }
-
-    /// Writes fields of an agent in the host's name, making its entry if there is none. Null removes a field. An update, or
-    /// none if nothing changes.
-    pub fn write(&mut self, agent: &str, fields: &[(&'static str, Value)]) -> Option<Vec<u8>> {
-        let changes: Vec<_> = match self.records.get(agent) {
-            Some(record) => fields.iter().filter(|(field, value)| record.get(field) != value).cloned().collect(),
-            None => fields.to_vec(),
-        };
-        if changes.is_empty() && self.records.contains_key(agent) {
-            return None;
-        }
-        let update = self.own(|txn, agents| values::put(txn, agents, agent, changes));
-        self.refresh(agent);
-        Some(update)
-    }
-
-    /// Removes an agent's entry. An update, or none if there is no such entry.
-    pub fn remove(&mut self, agent: &str) -> Option<Vec<u8>> {
-        self.records.contains_key(agent).then(|| {
-            let update = self.own(|txn, agents| drop(agents.remove(txn, agent)));
-            self.refresh(agent);
-            update
-        })
-    }
-
-    /// Whether somebody has this much of a document of an earlier epoch.
-    pub fn is_of_before(&self, known: &StateVector) -> bool {
-        let now = self.epoch.host.first();
-        known.0.iter().any(|(client, _)| self.gate.is_host(*client) && Some(client) != now)
+        !is_here
     }
 
     /// What somebody has of this document who has this much.
@@ -294,6 +263,20 @@ impl Document {
     /// Takes the place of another: what that had is news, too.
     pub fn succeed(&mut self, other: &Self) {
         self.changed.extend(other.records.keys().cloned());
+    }
+
+    /// Who writes as which client, as it was stored.
+    pub fn know(&mut self, authors: BTreeMap<u64, Arc<str>>) {
+        self.authors = Authors::of(authors);
+    }
+
+    pub fn authors(&self) -> &BTreeMap<u64, Arc<str>> {
+        self.authors.all()
+    }
+
+    /// Those authors that are not stored yet.
+    pub fn take_new_authors(&mut self) -> Vec<(u64, Arc<str>)> {
+        self.authors.take_new()
     }
 
     pub fn records(&self) -> &Records {
@@ -354,6 +337,16 @@ impl Document {
         })
     }
 
+    /// Enters what the document says in one field now, which cost less than to read all of them.
+    fn note(&mut self, agent: Arc<str>, place: usize, value: Value) {
+        let Some(record) = self.records.get_mut(&agent).filter(|record| *record.at(place) != value) else { return };
+        self.records_bytes = self.records_bytes + value_bytes(&value) - value_bytes(record.at(place));
+        self.values = self.values + usize::from(!value.is_null()) - usize::from(!record.at(place).is_null());
+        // Whoever reads has the one of before.
+        Arc::make_mut(record).set(place, value);
+        self.changed.insert(agent);
+    }
+
     /// Reads an agent's record anew.
     fn refresh(&mut self, agent: &str) {
         let record = values::record(&self.doc.transact(), &self.agents, agent);
@@ -362,10 +355,12 @@ impl Document {
             return;
         }
         self.records_bytes -= before.map_or(0, |before| before.bytes());
+        self.values -= before.map_or(0, |before| before.fields().count());
         let name: Arc<str> = agent.into();
         match record {
             Some(record) => {
                 self.records_bytes += record.bytes();
+                self.values += record.fields().count();
                 self.records.insert(name.clone(), record.into());
             }
             None => drop(self.records.remove(agent)),

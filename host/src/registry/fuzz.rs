@@ -97,7 +97,7 @@ impl Gated {
     /// When it is refused.
     pub fn apply(&mut self, update: &[u8]) -> Vec<Vec<u8>> {
         let read = Update::read(update, &Limits::LIVE).unwrap_or_else(|malformed| panic!("{malformed}"));
-        let applied = self.document.apply((update, &read), &self.operator, &self.ceilings, &mut self.paces);
+        let applied = self.document.apply((update, &read, false), &self.operator, &self.ceilings, &mut self.paces);
         // Whoever serves takes them after each group.
         self.document.take_changed();
         applied.unwrap_or_else(|refused| panic!("{refused}")).updates

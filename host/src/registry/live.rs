@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 use stockade_gate::{Message, StateVector};
-use stockade_ledger::Account;
+use stockade_ledger::{Account, Refusal};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::ceilings::Ceilings;
 use super::document::Refused;
 use super::outbox::{Audience, Ending, Frame, Outbox};
-use super::owner::{self, Command, Done, Failed, Fields};
+use super::owner::{self, Command, Done, Failed, Fields, is_worth_it};
 use super::presence::Presence;
 use super::record::Record;
 use super::store::Store;
@@ -68,6 +68,8 @@ pub struct View {
     pub stored: u64,
     pub bytes: u64,
     pub entries: u64,
+    /// Bytes that it would take without its past, about.
+    pub least: u64,
 }
 
 /// What pays for the document and what comes of it.
@@ -115,13 +117,18 @@ impl Handle {
     /// As [`Handle::open_for_test`], with so many bytes for the document.
     #[cfg(test)]
     pub(crate) fn open_for_test_within(bytes: u64, manifest: &Manifest, data: &Path) -> Self {
+        Self::try_for_test(bytes, manifest, data).expect("a document can be made here")
+    }
+
+    #[cfg(test)]
+    pub(super) fn try_for_test(bytes: u64, manifest: &Manifest, data: &Path) -> anyhow::Result<Self> {
         let ledger = stockade_ledger::Ledger::new(256 << 20);
         let account = |name: &str, ceiling: u64| {
             ledger.account(stockade_ledger::Spec { name: name.into(), ceiling, floor: 0 }).expect("there is enough")
         };
         let [incoming, outgoing] = ["incoming", "outgoing"].map(|name| account(name, 64 << 20));
         let paying = Paying { document: account("document", bytes), incoming, outgoing };
-        Self::open(manifest, data, paying).expect("a document can be made here")
+        Self::open(manifest, data, paying)
     }
 
     /// What the document says of an agent.
@@ -217,15 +224,15 @@ impl Handle {
         refused
     }
 
-    /// Removes entries of agents.
+    /// Removes entries of agents: all, or those that are retired then since this moment or longer.
     ///
     /// # Errors
     ///
     /// As [`Handle::write`].
-    pub async fn remove(&self, mut agents: Vec<Arc<str>>) -> Result<(), Failed> {
+    pub async fn remove(&self, mut agents: Vec<Arc<str>>, retired: Option<u64>) -> Result<(), Failed> {
         while !agents.is_empty() {
             let rest = agents.split_off(agents.len().min(WRITTEN_AT_ONCE));
-            self.ask(|answer| Command::Remove { agents, answer }).await?;
+            self.ask(|answer| Command::Remove { agents, retired, answer }).await?;
             agents = rest;
         }
         Ok(())
@@ -239,6 +246,19 @@ impl Handle {
             for news in self.shared.presence.news() {
                 // Whoever misses it hears it again within 15 s: clients renew what they say.
                 self.shared.tell(&Message::Awareness(&news), None::<fn() -> StateVector>);
+            }
+        }
+    }
+
+    /// What to call where memory is short: has the document begin anew if that gives much back. Waits for nothing.
+    pub fn relief(&self) -> impl Fn() + Send + Sync + use<> {
+        let (commands, shared) = (self.commands.downgrade(), Arc::downgrade(&self.shared));
+        move || {
+            let Some((commands, shared)) = commands.upgrade().zip(shared.upgrade()) else { return };
+            let View { bytes, least, .. } = *shared.view.lock().unwrap_or_else(PoisonError::into_inner);
+            if is_worth_it(bytes as usize, least as usize) && !shared.stuck.load(Relaxed) {
+                // When its thread has so much to do, it is asked again at the next look.
+                let _ = commands.try_send(Command::Compact);
             }
         }
     }
@@ -297,16 +317,20 @@ impl Shared {
         self.connections.fetch_add(1, Relaxed)
     }
 
-    /// A frame that is paid for; none if there is no room for it now.
-    pub fn frame(&self, message: &Message<'_>) -> Option<Arc<Frame>> {
+    /// A frame that is paid for.
+    ///
+    /// # Errors
+    ///
+    /// When there is no room for it now.
+    pub fn frame(&self, message: &Message<'_>) -> Result<Arc<Frame>, Refusal> {
         let bytes = message.write();
-        let charge = self.outgoing.charge(bytes.len() as u64).ok()?;
-        Some(Arc::new(Frame { bytes, charge }))
+        let charge = self.outgoing.charge(bytes.len() as u64)?;
+        Ok(Arc::new(Frame { bytes, charge }))
     }
 
     /// Sends a message to all clients. `before` says what those have who miss it; without it they are not told later.
     pub fn tell(&self, message: &Message<'_>, before: Option<impl Fn() -> StateVector>) {
-        let tell: Box<dyn Fn(&Outbox)> = match (self.frame(message), before) {
+        let tell: Box<dyn Fn(&Outbox)> = match (self.frame(message).ok(), before) {
             (Some(frame), Some(before)) => Box::new(move |outbox| outbox.push(&frame, &before)),
             (Some(frame), None) => Box::new(move |outbox| outbox.offer(&frame)),
             (None, Some(before)) => Box::new(move |outbox| outbox.miss(&before)),

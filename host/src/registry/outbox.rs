@@ -104,6 +104,12 @@ impl Outbox {
         self.filled.notify_one();
     }
 
+    /// Puts back what was taken as missed: it has all that was missed since, too.
+    pub fn put_back(&self, missed: StateVector) {
+        self.lock().missed = Some(missed);
+        self.filled.notify_one();
+    }
+
     pub fn end(&self, why: Ending) {
         self.lock().over.get_or_insert(why);
         self.filled.notify_one();

@@ -3,10 +3,12 @@
 //! A group is what waits when the thread is free, so that many writers share one turn of the disk. Whatever fails on disk is
 //! undone by reading the document anew from there: nobody has been told of it.
 //!
-//! - `command`: what can be asked, and what comes of it.
+//! - `command`: what can be asked, and what comes of it. `growth`: how large the document and its log may become.
 
 mod command;
+mod growth;
 
+use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,6 +26,7 @@ use super::store::Store;
 use crate::access::{Principal, random};
 use command::Answer;
 pub use command::{Command, Difference, Done, Failed, Fields};
+pub use growth::is_worth_it;
 
 /// Commands that wait. Each connection has at most one of its own.
 pub const INBOX_MAX: usize = 1_024;
@@ -34,15 +37,16 @@ const GROUP_MAX: usize = 256;
 /// The stack of the thread: what yrs does recursively is bounded by the gate, and this is far more than it takes.
 const STACK_BYTES: usize = 64 << 20;
 
-/// How much larger a document may be than what it says takes, in bytes and in parts of that, before it begins anew.
-const GROWTH_BYTES: usize = 16 << 20;
-const GROWTH_PARTS: usize = 4;
+/// What the gate or the library does not take, though it was stored.
+const DAMAGED: &str =
+    "the registry's document is damaged; move `registry/document.redb` in the host's data away to begin anew";
+
+/// What is put together for clients that ask what they lack, in one turn: each may take the time of many edits, which do not wait
+/// for them.
+const DIFFERENCES_AT_ONCE: usize = 8;
 
 /// Time between two tries to store the document again after that failed: each reads the whole file.
 const HEAL_PAUSE: Duration = Duration::from_millis(500);
-
-/// The same while it has no clients, who would have to come again.
-const GROWTH_ALONE_BYTES: usize = 1 << 20;
 
 impl Asked {
     fn fail(self, why: &Failed) {
@@ -119,25 +123,36 @@ impl Owner {
     }
 
     fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
-        while let Some(first) = inbox.blocking_recv() {
-            let mut group = vec![first];
+        // Each client waits for one answer at most.
+        let mut asked = VecDeque::new();
+        loop {
+            let mut group = Vec::new();
+            if asked.is_empty() {
+                let Some(first) = inbox.blocking_recv() else { break };
+                group.push(first);
+            }
             while group.len() < GROUP_MAX
                 && let Ok(next) = inbox.try_recv()
             {
                 group.push(next);
             }
             // A panic of the library's must not be the end of the registry: what was begun is undone as for the disk.
-            let done = std::panic::catch_unwind(AssertUnwindSafe(|| self.serve(group)));
-            if done.is_err() {
+            let turn = AssertUnwindSafe(|| {
+                self.serve(group, &mut asked);
+                self.answer(&mut asked);
+            });
+            if std::panic::catch_unwind(turn).is_err() {
                 tracing::error!("the registry's document failed; it is read anew from disk");
                 let read = std::panic::catch_unwind(AssertUnwindSafe(|| self.reread()));
                 self.astray |= read.is_err();
+                // What had been stored by then, nobody may have been told.
+                self.shared.audience.each(|outbox| outbox.end(Ending::Again));
             }
         }
         self.shared.audience.each(|outbox| outbox.end(Ending::Stop));
     }
 
-    fn serve(&mut self, group: Vec<Command>) {
+    fn serve(&mut self, group: Vec<Command>, asked: &mut VecDeque<Asked>) {
         if self.astray && self.may_try() {
             self.reread();
         }
@@ -146,12 +161,15 @@ impl Owner {
         }
         let writable = !group.iter().any(Command::writes) || self.heal();
         self.document.mark();
-        let (mut updates, mut answers, mut asked) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut updates, mut answers, mut compacts) = (Vec::new(), Vec::new(), false);
         for command in group {
             match command {
                 command if !writable && command.writes() => command.fail(&Failed::disk()),
-                Command::Diff { known, step_2, paid, answer } => asked.push(Asked::Diff(known, step_2, paid, answer)),
-                Command::Vector { answer } => asked.push(Asked::Vector(answer)),
+                Command::Diff { known, step_2, paid, answer } => {
+                    asked.push_back(Asked::Diff(known, step_2, paid, answer));
+                }
+                Command::Vector { answer } => asked.push_back(Asked::Vector(answer)),
+                Command::Compact => compacts = true,
                 Command::Apply { bytes, charge, sync, by, answer } => {
                     let applied = self.apply(&bytes, sync, &by);
                     drop((bytes, charge));
@@ -172,8 +190,14 @@ impl Owner {
                     let written = entries.iter().map(&mut write).fold(Ok(()), Result::and);
                     answers.push((answer, written.map(|()| Done::new()).map_err(Failed::Refused)));
                 }
-                Command::Remove { agents, answer } => {
-                    updates.extend(agents.iter().filter_map(|agent| self.document.remove(agent)));
+                Command::Remove { agents, retired, answer } => {
+                    let over = |agent: &&Arc<str>| {
+                        retired.is_none_or(|time| {
+                            self.document.records().get(*agent).is_some_and(|it| it.is_retired(time))
+                        })
+                    };
+                    let agents: Vec<_> = agents.iter().filter(over).collect();
+                    updates.extend(agents.into_iter().filter_map(|agent| self.document.remove(agent)));
                     answers.push((answer, Ok(Done::new())));
                 }
             }
@@ -182,11 +206,26 @@ impl Owner {
             let undone = answers.iter_mut().filter(|(_, answer)| answer.is_ok());
             undone.for_each(|(_, answer)| *answer = Err(Failed::disk()));
         }
+        if compacts && !self.astray && !self.store.is_stuck() {
+            self.compact();
+        }
         // Whoever has gone needs no answer.
         for (answer, result) in answers {
             let _ = answer.send(result);
         }
-        for asked in asked {
+    }
+
+    /// Answers those who ask what there is, and is stored, as far as that goes.
+    fn answer(&mut self, asked: &mut VecDeque<Asked>) {
+        let mut made = 0;
+        while let Some(next) = asked.front() {
+            if self.must_be_made(next) {
+                made += 1;
+            }
+            if made > DIFFERENCES_AT_ONCE {
+                return;
+            }
+            let Some(asked) = asked.pop_front() else { return };
             if self.astray {
                 asked.fail(&Failed::disk());
                 continue;
@@ -195,6 +234,14 @@ impl Owner {
                 Asked::Diff(known, step_2, _paid, answer) => drop(answer.send(self.diff(known, step_2))),
                 Asked::Vector(answer) => drop(answer.send(Ok(self.document.state_vector()))),
             }
+        }
+    }
+
+    /// Whether the answer takes more than to look it up.
+    fn must_be_made(&self, asked: &Asked) -> bool {
+        match asked {
+            Asked::Vector(_) => false,
+            Asked::Diff(known, step_2, ..) => !(*step_2 && known.0.is_empty() && self.whole.is_some()),
         }
     }
 
@@ -207,12 +254,12 @@ impl Owner {
         let _room = charge(limits.cost(bytes.len()) + 2 * bytes.len())?;
         let update = Update::read(bytes, &limits).map_err(|error| Refused::Gate(error.into()))?;
         let _values = charge(update.values_cost())?;
-        Ok(self.document.apply((bytes, &update), by, &self.shared.ceilings, &mut self.paces)?)
+        Ok(self.document.apply((bytes, &update, sync), by, &self.shared.ceilings, &mut self.paces)?)
     }
 
     /// Stores updates, and tells everybody of them; false if they are undone because the disk did not take them.
     fn settle(&mut self, updates: Vec<Vec<u8>>) -> bool {
-        if let Err(error) = self.store.append(&updates) {
+        if let Err(error) = self.store.append(&updates, &self.document.take_new_authors()) {
             tracing::error!(
                 error = format!("{error:#}"),
                 "the registry's document cannot be stored: writes are refused"
@@ -228,45 +275,8 @@ impl Owner {
         true
     }
 
-    /// Keeps log and document short.
-    fn tidy(&mut self) {
-        let bytes = self.document.bytes();
-        let least = self.document.least_bytes();
-        // At half of what there is for it, so that beginning anew has room for both.
-        let half = self.account.ceiling() as usize / 2;
-        let most = match self.shared.audience.count() {
-            0 => (GROWTH_ALONE_BYTES + least).max(2 * least),
-            _ => (GROWTH_BYTES + GROWTH_PARTS * least).min(half).max(2 * least),
-        };
-        let grown = bytes > most || self.document.is_crowded();
-        let stored = match grown {
-            true => self.renew(),
-            false if self.store.wants_snapshot() => {
-                self.store.snapshot(self.document.epoch(), &self.document.diff(&StateVector::default()))
-            }
-            false => Ok(()),
-        };
-        if let Err(error) = stored {
-            tracing::warn!(error = format!("{error:#}"), "no snapshot of the registry's document could be stored");
-        }
-        self.pay();
-    }
-
-    /// Begins the document anew: what it says, without what it was. Its clients are sent away, to come back with nothing.
-    fn renew(&mut self) -> anyhow::Result<()> {
-        let before = self.document.bytes();
-        let (document, state) = self.document.renewed(client_id()?);
-        self.store.snapshot(document.epoch(), &state)?;
-        self.document = document;
-        self.publish();
-        self.shared.audience.each(|outbox| outbox.end(Ending::Epoch));
-        let (epoch, freed) = (self.document.epoch().number, before.saturating_sub(self.document.bytes()));
-        tracing::info!(epoch, freed, "the registry's document has begun anew");
-        Ok(())
-    }
-
     fn diff(&mut self, known: StateVector, step_2: bool) -> Result<Difference, Failed> {
-        if self.document.is_of_before(&known) {
+        if self.document.is_of_another(&known) {
             return Ok(Difference::Retired);
         }
         let known = &self.document.known(known);
@@ -276,8 +286,7 @@ impl Owner {
         }
         let update = self.document.diff(known);
         let message = if step_2 { Message::Step2(&update) } else { Message::Update(&update) };
-        let frame = self.shared.frame(&message);
-        let frame = frame.ok_or_else(|| Failed::NoRoom(format!("{} bytes are too many", update.len()).into()))?;
+        let frame = self.shared.frame(&message).map_err(|refusal| Failed::NoRoom(refusal.to_string().into()))?;
         if whole {
             self.whole = Some(frame.clone());
         }
@@ -292,8 +301,7 @@ impl Owner {
         if !self.may_try() {
             return false;
         }
-        let state = self.document.diff(&StateVector::default());
-        let healed = self.store.reopen().and_then(|()| self.store.snapshot(self.document.epoch(), &state));
+        let healed = self.store.reopen().and_then(|()| self.snapshot());
         match &healed {
             Ok(()) => tracing::info!("the registry's document can be stored again"),
             Err(error) => tracing::debug!(error = format!("{error:#}"), "it still cannot be stored"),
@@ -350,18 +358,9 @@ impl Owner {
             stored: self.store.last(),
             bytes: self.document.bytes() as u64,
             entries: self.document.entries() as u64,
+            least: self.document.least_bytes() as u64,
         };
         self.shared.publish(self.document.take_changed(), view);
-    }
-
-    fn pay(&mut self) {
-        let (bytes, held) = (self.document.bytes() as u64, self.charge.bytes());
-        if bytes < held {
-            self.charge.shrink(held - bytes);
-        } else if self.charge.grow(bytes - held).is_err() {
-            // It is there, so it is counted as far as that goes; what it takes to read more is refused from now on.
-            let _ = self.charge.grow(self.account.free().min(bytes - held));
-        }
     }
 }
 
@@ -377,7 +376,7 @@ fn read(store: &mut Store) -> anyhow::Result<Document> {
     }
     let mut document = Document::new(Epoch { number: 1, host: vec![client_id()?] });
     let state = document.begin();
-    store.snapshot(document.epoch(), &state).context("the registry's document cannot be stored")?;
+    store.snapshot(document.epoch(), &state, document.authors()).context("the registry's document cannot be stored")?;
     Ok(document)
 }
 
@@ -386,8 +385,9 @@ fn stored(store: &mut Store) -> anyhow::Result<Option<Document>> {
     let Some(found) = store.load().context("the registry's document cannot be read")? else { return Ok(None) };
     store.shrink(&found);
     let mut document = Document::new(found.epoch);
+    document.know(found.authors);
     for update in &found.updates {
-        document.restore(update).context("the registry's document is damaged")?;
+        document.restore(update).context(DAMAGED)?;
     }
     Ok(Some(document))
 }

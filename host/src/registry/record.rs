@@ -60,6 +60,11 @@ impl Record {
         }
     }
 
+    /// Whether it is retired since this moment or longer: milliseconds since 1970.
+    pub fn is_retired(&self, since: u64) -> bool {
+        self.whole("retired").is_some_and(|retired| retired <= since)
+    }
+
     /// The fields that have a value.
     pub fn fields(&self) -> impl Iterator<Item = (&'static str, &Value)> {
         FIELDS.iter().zip(self.0.iter()).filter(|(_, value)| !value.is_null()).map(|(field, value)| (field.name, value))

@@ -186,7 +186,9 @@ impl Holds {
 pub fn json_schema() -> Value {
     let property = |field: &Field| {
         let mut schema = field.holds.json_schema();
-        schema["description"] = field.meaning.into();
+        // Nothing is as good as no field.
+        schema["type"] = json!([schema["type"], "null"]);
+        schema["description"] = format!("{} Takes {}.", field.meaning, field.holds.words()).into();
         schema["readOnly"] = (field.by == Writer::Host).into();
         (field.name.to_owned(), schema)
     };

@@ -3,8 +3,10 @@
 //! What is stored here is what is acknowledged: nobody is told of an update before it is. A group of updates is one
 //! transaction; a snapshot takes the place of the updates before it in one, too.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use redb::backends::FileBackend;
@@ -36,6 +38,9 @@ const SNAPSHOT: TableDefinition<'_, (), (u64, &[u8])> = TableDefinition::new("sn
 /// The epoch: its number, and the host's client ids, the latest first.
 const EPOCH: TableDefinition<'_, (), (u64, Vec<u64>)> = TableDefinition::new("epoch");
 
+/// Who writes as which client.
+const AUTHORS: TableDefinition<'_, u64, &str> = TableDefinition::new("authors");
+
 /// The stored document. There is one for each data directory: the file is locked.
 #[derive(Debug)]
 pub struct Store {
@@ -60,6 +65,8 @@ pub struct Found {
     pub epoch: Epoch,
     /// The snapshot, if there is one, then the updates since.
     pub updates: Vec<Vec<u8>>,
+    /// Names of principals, by the ids they write as.
+    pub authors: BTreeMap<u64, Arc<str>>,
 }
 
 impl Store {
@@ -128,7 +135,16 @@ impl Store {
             self.log_bytes += update.value().len() as u64;
             updates.push(update.value().to_vec());
         }
-        Ok(Some(Found { epoch: Epoch { number, host }, updates }))
+        let authors = match reading.open_table(AUTHORS) {
+            Ok(table) => {
+                let authors = table.iter()?.map(|row| row.map(|(client, name)| (client.value(), name.value().into())));
+                authors.collect::<Result<_, _>>()?
+            }
+            // A file of before there was such a thing.
+            Err(redb::TableError::TableDoesNotExist(_)) => BTreeMap::new(),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Some(Found { epoch: Epoch { number, host }, updates, authors }))
     }
 
     /// Gives back what the file has taken beyond need, where that is much. It does not shrink by itself.
@@ -151,17 +167,17 @@ impl Store {
         self.file_bytes = 0;
     }
 
-    /// Stores updates, all or none.
+    /// Stores updates, and the authors that are new with them, all or none.
     ///
     /// # Errors
     ///
     /// When the disk is full or fails: then none of them is stored.
-    pub fn append(&mut self, updates: &[Vec<u8>]) -> anyhow::Result<()> {
-        let appended = self.try_append(updates);
+    pub fn append(&mut self, updates: &[Vec<u8>], authors: &[(u64, Arc<str>)]) -> anyhow::Result<()> {
+        let appended = self.try_append(updates, authors);
         self.noted(appended)
     }
 
-    fn try_append(&mut self, updates: &[Vec<u8>]) -> anyhow::Result<()> {
+    fn try_append(&mut self, updates: &[Vec<u8>], authors: &[(u64, Arc<str>)]) -> anyhow::Result<()> {
         let writing = self.database()?.begin_write()?;
         let mut last = self.last;
         {
@@ -170,6 +186,10 @@ impl Store {
                 last += 1;
                 log.insert(last, update.as_slice())?;
             }
+        }
+        if !authors.is_empty() {
+            let mut table = writing.open_table(AUTHORS)?;
+            authors.iter().try_for_each(|(client, name)| table.insert(client, &**name).map(drop))?;
         }
         writing.commit()?;
         self.last = last;
@@ -183,25 +203,28 @@ impl Store {
         self.log_updates >= LOG_UPDATES_MAX || self.log_bytes >= LOG_BYTES_MAX
     }
 
-    /// Stores the whole document, of this epoch, in the place of all that is stored.
+    /// Stores the whole document, of this epoch, and who writes as which client, in the place of all that is stored.
     ///
     /// # Errors
     ///
     /// When the disk is full or fails: then everything is as it was.
-    pub fn snapshot(&mut self, epoch: &Epoch, state: &[u8]) -> anyhow::Result<()> {
-        let stored = self.try_snapshot(epoch, state);
+    pub fn snapshot(&mut self, epoch: &Epoch, state: &[u8], authors: &BTreeMap<u64, Arc<str>>) -> anyhow::Result<()> {
+        let stored = self.try_snapshot(epoch, state, authors);
         self.noted(stored)?;
         // Whatever a write that failed has left behind, this took its place.
         self.stuck = false;
         Ok(())
     }
 
-    fn try_snapshot(&mut self, epoch: &Epoch, state: &[u8]) -> anyhow::Result<()> {
+    fn try_snapshot(&mut self, epoch: &Epoch, state: &[u8], authors: &BTreeMap<u64, Arc<str>>) -> anyhow::Result<()> {
         let writing = self.database()?.begin_write()?;
         {
             writing.open_table(EPOCH)?.insert((), (epoch.number, epoch.host.clone()))?;
             writing.open_table(SNAPSHOT)?.insert((), (self.last, state))?;
             writing.open_table(LOG)?.retain(|_, _| false)?;
+            let mut table = writing.open_table(AUTHORS)?;
+            table.retain(|client, _| authors.contains_key(&client))?;
+            authors.iter().try_for_each(|(client, name)| table.insert(client, &**name).map(drop))?;
         }
         writing.commit()?;
         (self.log_updates, self.log_bytes) = (0, 0);

@@ -26,6 +26,11 @@ const ANSWER_BYTES: usize = 4 << 10;
 /// How long a client waits at most for what it has asked for: far less than it takes for a silent host to be taken for gone.
 const OWED_MAX: Duration = Duration::from_secs(10);
 
+/// How long a client that has missed something may have to wait for it while there is no memory for that, and how often it is
+/// tried.
+const MISSED_MAX: Duration = Duration::from_secs(30);
+const MISSED_PAUSE: Duration = Duration::from_millis(500);
+
 /// Update of nothing.
 const NOTHING: &[u8] = &[0, 0];
 
@@ -37,6 +42,10 @@ pub struct Session {
     outbox: Arc<Outbox>,
     /// It has asked what it lacks.
     greeted: bool,
+    /// Those who are there are being told, up to this one.
+    telling: Option<Option<u64>>,
+    /// It has missed something for which there was no memory: since when, and when to try again.
+    short: Option<[Instant; 2]>,
     allowance: Allowance,
     /// Among all connections, until it ends.
     _place: Place,
@@ -50,7 +59,7 @@ pub enum Close {
     Malformed(String),
     /// 4403: it may not write that.
     Forbidden(String),
-    /// 4409: the document has begun anew; whoever comes back brings nothing of the old one.
+    /// 4409: the document has begun anew, or its copy is of another one; whoever comes back brings nothing of that.
     Epoch,
     /// 1013: not now.
     Overload(String),
@@ -73,7 +82,9 @@ impl Close {
     pub fn reason(&self) -> &str {
         let reason = match self {
             Self::Malformed(reason) | Self::Forbidden(reason) | Self::Overload(reason) => reason,
-            Self::Epoch => "the document has begun anew: discard your copy and connect again",
+            Self::Epoch => {
+                "your copy is of another document, or of before this one began anew: discard it and come with an empty one"
+            }
             Self::Stop => "the host is stopping",
         };
         &reason[..reason.floor_char_boundary(REASON_BYTES_MAX)]
@@ -114,9 +125,9 @@ impl Session {
         })?;
         let outbox = handle.shared().audience.join();
         let (connection, allowance) = (handle.shared().next_connection(), Allowance::new(handle.limits().rate));
-        let session = Self { handle, by, connection, outbox, greeted: false, allowance, _place: place };
-        let mut first = vec![session.ask().await?];
-        first.extend(session.presence());
+        let (telling, short) = (Some(None), None);
+        let session = Self { handle, by, connection, outbox, greeted: false, telling, short, allowance, _place: place };
+        let first = vec![session.ask().await?];
         Ok((session, first))
     }
 
@@ -133,7 +144,7 @@ impl Session {
                 let bytes = known.0.len() * size_of::<(u64, u32)>();
                 let charge = self.handle.shared().incoming.charge(bytes as u64);
                 let charge = charge.map_err(|refusal| Close::Overload(refusal.to_string()))?;
-                let difference = self.difference(known, true, Some(charge)).await?;
+                let difference = self.difference(known, Some(charge)).await?;
                 self.greeted = true;
                 self.pay(std::slice::from_ref(&difference));
                 Ok(vec![difference])
@@ -150,9 +161,8 @@ impl Session {
                 Ok(Vec::new())
             }
             Message::AskAwareness => {
-                let states = self.presence();
-                self.pay(&states);
-                Ok(states)
+                self.telling = Some(None);
+                Ok(Vec::new())
             }
             Message::Denied(_) => Err(Close::Malformed("only the host denies".to_owned())),
         }
@@ -164,27 +174,63 @@ impl Session {
         self.allowance.owe((bytes / ANSWER_BYTES) as u32);
     }
 
+    /// What is still to be sent of what it has asked for: some of those who are there, one message at a time. To be asked for
+    /// when everything before is sent, until there is no more.
+    pub fn more(&mut self) -> Option<Outgoing> {
+        let shared = self.handle.shared();
+        let (last, states) = shared.presence.page(self.telling?).or_else(|| {
+            self.telling = None;
+            None
+        })?;
+        // Who finds no room for it hears it within 15 s, when clients say so again.
+        let frame = shared.frame(&Message::Awareness(&states)).ok();
+        self.telling = frame.is_some().then_some(Some(last));
+        let frame = Outgoing::Shared(frame?);
+        self.pay(std::slice::from_ref(&frame));
+        Some(frame)
+    }
+
     /// Waits for something that is to be sent. Who stops waiting loses nothing.
     pub async fn next(&self) -> Next {
+        if let Some([_, again]) = self.short {
+            tokio::time::sleep_until(again).await;
+        }
         self.outbox.next().await
     }
 
-    /// The frame that comes next.
+    /// The frame that comes next; none if there is no memory for it now, and it comes later.
     ///
     /// # Errors
     ///
     /// When the connection must end.
-    pub async fn frame(&self, next: Next) -> Result<Outgoing, Close> {
+    pub async fn frame(&mut self, next: Next) -> Result<Option<Outgoing>, Close> {
         match next {
-            Next::Frame(frame) => Ok(Outgoing::Shared(frame)),
-            Next::Missed(state) => self.difference(state, false, None).await,
+            Next::Frame(frame) => Ok(Some(Outgoing::Shared(frame))),
+            Next::Missed(state) => self.missed(state).await,
             Next::Over(Ending::Epoch) => Err(Close::Epoch),
             Next::Over(Ending::Again) => Err(Close::Overload("the document was read anew: connect again".to_owned())),
             Next::Over(Ending::Stop) => Err(Close::Stop),
         }
     }
 
-    async fn apply(&self, update: &[u8], sync: bool) -> Result<Vec<Outgoing>, Close> {
+    /// What it has missed since it had this much.
+    async fn missed(&mut self, state: StateVector) -> Result<Option<Outgoing>, Close> {
+        let (known, now) = (state.clone(), Instant::now());
+        match self.handle.ask(|answer| Command::Diff { known, step_2: false, paid: None, answer }).await {
+            Err(Failed::NoRoom(_)) if self.short.is_none_or(|[since, _]| now - since < MISSED_MAX) => {
+                // If all who miss it came anew, that would take far more.
+                self.outbox.put_back(state);
+                self.short = Some([self.short.map_or(now, |[since, _]| since), now + MISSED_PAUSE]);
+                Ok(None)
+            }
+            answer => {
+                self.short = None;
+                Ok(Some(Self::sent(answer?)?))
+            }
+        }
+    }
+
+    async fn apply(&mut self, update: &[u8], sync: bool) -> Result<Vec<Outgoing>, Close> {
         if update == NOTHING {
             return Ok(Vec::new());
         }
@@ -193,7 +239,12 @@ impl Session {
         match applied {
             // The author sees what was put back, and is told why.
             Ok(corrections) => Ok(corrections.iter().map(|why| Outgoing::Own(Message::Denied(why).write())).collect()),
-            Err(Failed::Refused(Refused::Gate(Standing::Gap { .. }))) => Ok(vec![self.ask().await?]),
+            Err(Failed::Refused(Refused::Gate(Standing::Gap { .. }))) => {
+                // What the host has may be long, and anybody can bring this about.
+                let question = vec![self.ask().await?];
+                self.pay(&question);
+                Ok(question)
+            }
             Err(failed) => {
                 let close = Close::from(failed);
                 tracing::info!(
@@ -221,28 +272,21 @@ impl Session {
 
     /// `SyncStep1`: asks the client for what the host lacks.
     async fn ask(&self) -> Result<Outgoing, Close> {
-        let state = self.handle.ask(|answer| Command::Vector { answer }).await?;
-        Ok(Outgoing::Own(Message::Step1(&state.write()).write()))
+        let state = self.handle.ask(|answer| Command::Vector { answer }).await?.write();
+        let frame = self.handle.shared().frame(&Message::Step1(&state));
+        frame.map(Outgoing::Shared).map_err(|refusal| Close::Overload(refusal.to_string()))
     }
 
     /// What somebody lacks who has this much, which is paid for.
-    async fn difference(&self, known: StateVector, step_2: bool, paid: Option<Charge>) -> Result<Outgoing, Close> {
-        match self.handle.ask(|answer| Command::Diff { known, step_2, paid, answer }).await? {
+    async fn difference(&self, known: StateVector, paid: Option<Charge>) -> Result<Outgoing, Close> {
+        Self::sent(self.handle.ask(|answer| Command::Diff { known, step_2: true, paid, answer }).await?)
+    }
+
+    fn sent(difference: Difference) -> Result<Outgoing, Close> {
+        match difference {
             Difference::Frame(frame) => Ok(Outgoing::Shared(frame)),
             Difference::Retired => Err(Close::Epoch),
         }
-    }
-
-    fn presence(&self) -> Vec<Outgoing> {
-        let shared = self.handle.shared();
-        let (mut frames, mut after) = (Vec::new(), None);
-        while let Some((last, states)) = shared.presence.page(after) {
-            // Who finds no room for it hears it within 15 s, when clients say so again.
-            let Some(frame) = shared.frame(&Message::Awareness(&states)) else { break };
-            frames.push(Outgoing::Shared(frame));
-            after = Some(last);
-        }
-        frames
     }
 }
 
@@ -263,9 +307,9 @@ impl From<Failed> for Close {
         let reason = failed.to_string();
         match failed {
             // Neither helps it to come again.
-            Failed::Refused(Refused::Forbidden { .. } | Refused::TooMany(_) | Refused::TooLarge { .. }) => {
-                Self::Forbidden(reason)
-            }
+            Failed::Refused(
+                Refused::Forbidden { .. } | Refused::Taken { .. } | Refused::TooMany(_) | Refused::TooLarge { .. },
+            ) => Self::Forbidden(reason),
             Failed::Refused(Refused::Gate(Standing::Full { .. }) | Refused::TooFast { .. }) => Self::Overload(reason),
             Failed::Refused(_) => Self::Malformed(reason),
             Failed::Disk(_) | Failed::NoRoom(_) => Self::Overload(reason),

@@ -120,12 +120,13 @@ fn published(out: &mut Out<'_>, app: &App) -> fmt::Result {
 
 fn document(out: &mut Out<'_>, app: &App) -> fmt::Result {
     let document = &app.settings.document;
-    let (View { epoch, stored, bytes, entries }, (connected, present)) = (document.view(), document.crowd());
+    let (View { epoch, stored, bytes, entries, least }, (connected, present)) = (document.view(), document.crowd());
     let plain = |value: u64| [(NONE, value)];
     out.gauges("document_agents", "Agents that the registry has", None, plain(document.count() as u64))?;
     out.gauges("document_epoch", "How often the registry's document has begun anew", None, plain(epoch))?;
     out.counters("document_stored", "Updates of the registry's document on disk", None, plain(stored))?;
     out.bytes("document_size", "Memory of the registry's document", plain(bytes))?;
+    out.bytes("document_least", "What that would be without its past, about", plain(least))?;
     let stuck = plain(u64::from(document.is_stuck()));
     out.gauges(
         "document_stuck",

@@ -15,6 +15,8 @@ pub enum Refused {
     Gate(Standing),
     #[error("{touched} may not be written by `{principal}`")]
     Forbidden { touched: String, principal: Arc<str> },
+    #[error("it writes as client {client}, which is `{author}`'s: begin with a document of your own")]
+    Taken { client: u64, author: Arc<str> },
     #[error("there is no agent `{0}`; `stockade agents` lists all")]
     Unknown(Arc<str>),
     #[error("agent `{0}` would be one too many: the registry has the {AGENTS_MAX} that it may have; retire some")]
@@ -42,7 +44,7 @@ impl Refused {
         match self {
             Self::Gate(Standing::Gap { .. }) => None,
             Self::Gate(Standing::Malformed(_)) | Self::Unapplied(_) => Some("form"),
-            Self::Gate(Standing::Forged(_)) | Self::Forbidden { .. } => Some("rights"),
+            Self::Gate(Standing::Forged(_)) | Self::Forbidden { .. } | Self::Taken { .. } => Some("rights"),
             Self::Gate(Standing::Full { .. }) | Self::TooMany(_) | Self::TooLarge { .. } => Some("room"),
             Self::TooFast { .. } => Some("pace"),
             Self::Unknown(_) | Self::Invalid(_) => Some("value"),

@@ -9,6 +9,9 @@ use crate::registry::schema::{AGENTS_MAX, FIELDS};
 /// Bytes that yrs takes for a struct, about: measured 190 for each value that was overwritten.
 const STRUCT_BYTES: usize = 200;
 
+/// Bytes that the gate's ledger takes for one that belongs to a place of its own, at most.
+const LEDGER_BYTES: usize = 120;
+
 /// Bytes that all records may have together: 20,000 of 1,600 each. Written as an update they are fewer; with the past that the
 /// gate's capacity allows, that is still less than the gate reads of what is stored.
 pub(super) const RECORDS_BYTES_MAX: usize = 32 << 20;
@@ -32,7 +35,7 @@ impl Document {
     /// Bytes of memory, about: the gate's ledger, the library's structs, the records.
     pub fn bytes(&self) -> usize {
         // The records stand in the library's structs too.
-        self.gate.bytes() + self.gate.entries() * STRUCT_BYTES + 2 * self.records_bytes
+        self.gate.bytes() + self.gate.entries() * STRUCT_BYTES + 2 * self.records_bytes + self.authors.bytes()
     }
 
     /// Whether more than half of what the past may take beside what the document says is taken, of any of the gate's
@@ -44,11 +47,12 @@ impl Document {
             || crowded(used.entries, agents * (FIELDS.len() + 1), all.entries)
             || crowded(used.agents, agents, all.agents)
             || crowded(used.fields, FIELDS.len(), all.fields)
+            || crowded(used.deletions, 0, all.deletions)
     }
 
     /// Bytes that a document takes which says the same and has no past.
     pub fn least_bytes(&self) -> usize {
-        self.records.len() * FIELDS.len() * STRUCT_BYTES + 2 * self.records_bytes
+        (self.records.len() + self.values) * (STRUCT_BYTES + LEDGER_BYTES) + 2 * self.records_bytes
     }
 
     /// Makes sure that there is room for an entry of this agent with these fields.

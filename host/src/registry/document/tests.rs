@@ -50,7 +50,18 @@ impl Host {
 
     fn apply_by(&mut self, by: &Principal, bytes: &[u8]) -> Result<Applied, Refused> {
         let update = Update::read(bytes, &Limits::LIVE).map_err(|malformed| Refused::Gate(malformed.into()))?;
-        self.document.apply((bytes, &update), by, &self.ceilings, &mut self.paces)
+        let applied = self.document.apply((bytes, &update, false), by, &self.ceilings, &mut self.paces);
+        self.compare();
+        applied
+    }
+
+    /// The records say what the document says.
+    fn compare(&self) {
+        let Document { doc, agents, records, records_bytes, .. } = &self.document;
+        let txn = doc.transact();
+        let said = agents.keys(&txn).map(|agent| (agent.into(), values::record(&txn, agents, agent).unwrap().into()));
+        assert_eq!(*records, said.collect::<Records>());
+        assert_eq!(*records_bytes, records.values().map(|record| record.bytes()).sum::<usize>());
     }
 
     fn value(&self, agent: &str, field: &str) -> Value {
@@ -326,6 +337,7 @@ fn what_is_stored_is_restored_by_the_same_gate() {
         stored.extend(host.apply(&ann.set("files", field, value)).unwrap().updates);
     }
     let mut again = Document::new(host.document.epoch().clone());
+    again.know(host.document.authors().clone());
     stored.iter().for_each(|update| again.restore(update).unwrap());
     assert_eq!(again.records(), host.document.records());
     assert_eq!(again.bytes(), host.document.bytes());

@@ -18,19 +18,21 @@ pub enum Command {
     Diff { known: StateVector, step_2: bool, paid: Option<Charge>, answer: Answer<Difference> },
     /// What the document has.
     Vector { answer: Answer<StateVector> },
+    /// Begins the document anew, if that gives much memory back.
+    Compact,
     /// Takes a client's update.
     Apply { bytes: Vec<u8>, charge: Charge, sync: bool, by: Arc<Principal>, answer: Answer<Done> },
     /// Sets fields of an agent for somebody who asks the host to.
     Edit { agent: Arc<str>, fields: Vec<(String, Value)>, by: Arc<Principal>, answer: Answer<Done> },
     /// Writes fields of agents, in the host's name.
     Write { entries: Vec<Fields>, answer: Answer<Done> },
-    /// Removes entries of agents.
-    Remove { agents: Vec<Arc<str>>, answer: Answer<Done> },
+    /// Removes entries of agents; if a time is given, in milliseconds since 1970, those that are retired since then or longer.
+    Remove { agents: Vec<Arc<str>>, retired: Option<u64>, answer: Answer<Done> },
 }
 
 impl Command {
     pub fn writes(&self) -> bool {
-        !matches!(self, Self::Diff { .. } | Self::Vector { .. })
+        !matches!(self, Self::Diff { .. } | Self::Vector { .. } | Self::Compact)
     }
 
     /// Answers that it was not done. Whoever has gone needs no answer.
@@ -38,6 +40,7 @@ impl Command {
         match self {
             Self::Diff { answer, .. } => drop(answer.send(Err(why.clone()))),
             Self::Vector { answer } => drop(answer.send(Err(why.clone()))),
+            Self::Compact => {}
             Self::Apply { answer, .. }
             | Self::Edit { answer, .. }
             | Self::Write { answer, .. }

@@ -15,9 +15,9 @@ fn updates_are_found_again_behind_their_snapshot() {
     let data = tempfile::tempdir().unwrap();
     let mut store = Store::open(data.path()).unwrap();
     assert!(store.load().unwrap().is_none());
-    store.snapshot(&epoch(1), b"state 0").unwrap();
-    store.append(&[update(1), update(2)]).unwrap();
-    store.append(&[update(3)]).unwrap();
+    store.snapshot(&epoch(1), b"state 0", &BTreeMap::new()).unwrap();
+    store.append(&[update(1), update(2)], &[]).unwrap();
+    store.append(&[update(3)], &[]).unwrap();
     assert_eq!(store.last(), 3);
     drop(store);
 
@@ -25,25 +25,40 @@ fn updates_are_found_again_behind_their_snapshot() {
     let found = store.load().unwrap().unwrap();
     assert_eq!((found.epoch, store.last()), (epoch(1), 3));
     assert_eq!(found.updates, [b"state 0".to_vec(), update(1), update(2), update(3)]);
-    store.snapshot(&epoch(2), b"state 3").unwrap();
-    store.append(&[update(4)]).unwrap();
+    store.snapshot(&epoch(2), b"state 3", &BTreeMap::new()).unwrap();
+    store.append(&[update(4)], &[]).unwrap();
     let found = store.load().unwrap().unwrap();
     assert_eq!((found.epoch, found.updates), (epoch(2), vec![b"state 3".to_vec(), update(4)]));
     assert_eq!(store.last(), 4, "numbers go on");
 }
 
 #[test]
+fn authors_are_stored_with_what_they_write() {
+    let data = tempfile::tempdir().unwrap();
+    let mut store = Store::open(data.path()).unwrap();
+    let authors = |clients: &[u64]| clients.iter().map(|client| (*client, "ann".into())).collect::<BTreeMap<_, _>>();
+    store.snapshot(&epoch(1), b"state 0", &authors(&[7])).unwrap();
+    store.append(&[update(1)], &[(8, "ann".into())]).unwrap();
+    drop(store);
+    let mut store = Store::open(data.path()).unwrap();
+    assert_eq!(store.load().unwrap().unwrap().authors, authors(&[7, 8]));
+    // A snapshot has all there are.
+    store.snapshot(&epoch(1), b"state 1", &authors(&[8, 9])).unwrap();
+    assert_eq!(store.load().unwrap().unwrap().authors, authors(&[8, 9]));
+}
+
+#[test]
 fn a_long_log_wants_a_snapshot() {
     let data = tempfile::tempdir().unwrap();
     let mut store = Store::open(data.path()).unwrap();
-    store.snapshot(&epoch(1), b"").unwrap();
-    store.append(&vec![Vec::new(); LOG_UPDATES_MAX as usize - 1]).unwrap();
+    store.snapshot(&epoch(1), b"", &BTreeMap::new()).unwrap();
+    store.append(&vec![Vec::new(); LOG_UPDATES_MAX as usize - 1], &[]).unwrap();
     assert!(!store.wants_snapshot());
-    store.append(&[Vec::new()]).unwrap();
+    store.append(&[Vec::new()], &[]).unwrap();
     assert!(store.wants_snapshot());
-    store.snapshot(&epoch(1), b"").unwrap();
+    store.snapshot(&epoch(1), b"", &BTreeMap::new()).unwrap();
     assert!(!store.wants_snapshot());
-    store.append(&[vec![0; LOG_BYTES_MAX as usize]]).unwrap();
+    store.append(&[vec![0; LOG_BYTES_MAX as usize]], &[]).unwrap();
     assert!(store.wants_snapshot());
 }
 
@@ -52,15 +67,15 @@ fn a_file_that_was_large_is_made_smaller() {
     let data = tempfile::tempdir().unwrap();
     let file = || data.path().join("registry/document.redb").metadata().unwrap().len();
     let mut store = Store::open(data.path()).unwrap();
-    store.snapshot(&epoch(1), &vec![1; 16 << 20]).unwrap();
-    store.snapshot(&epoch(2), b"small").unwrap();
+    store.snapshot(&epoch(1), &vec![1; 16 << 20], &BTreeMap::new()).unwrap();
+    store.snapshot(&epoch(2), b"small", &BTreeMap::new()).unwrap();
     drop(store);
     let large = file();
     assert!(large > SHRINK_BYTES_MIN, "{large}");
     let mut store = Store::open(data.path()).unwrap();
     let found = store.load().unwrap().unwrap();
     store.shrink(&found);
-    store.append(&[update(1)]).unwrap();
+    store.append(&[update(1)], &[]).unwrap();
     drop(store);
     assert!(file() * 2 < large, "{} of {large}", file());
     let found = Store::open(data.path()).unwrap().load().unwrap().unwrap();

@@ -7,6 +7,8 @@ use yrs::updates::decoder::Decode as _;
 use yrs::updates::encoder::Encode as _;
 use yrs::{Doc, Map as _, MapRef, Out, ReadTxn as _, Transact as _};
 
+mod bounds;
+
 use super::*;
 use crate::manifest::{Manifest, Overrides, Role};
 
@@ -57,9 +59,10 @@ impl Client {
     }
 
     /// Takes the next frame that it is sent.
-    async fn hear(&self) {
+    async fn hear(&mut self) {
         let next = self.session.next().await;
-        self.take(&[self.session.frame(next).await.unwrap()]);
+        let frame = self.session.frame(next).await.unwrap();
+        self.take(frame.as_slice());
     }
 
     /// Sets a field; the update that says so.
@@ -94,14 +97,14 @@ fn title(handle: &Handle) -> Value {
 async fn an_edit_is_stored_told_to_all_and_to_its_author() {
     let data = tempfile::tempdir().unwrap();
     let handle = handle(data.path(), "").await;
-    let (mut ann, bob) = (Client::new(&handle, operator()).await, Client::new(&handle, reader()).await);
+    let (mut ann, mut bob) = (Client::new(&handle, operator()).await, Client::new(&handle, reader()).await);
     let mut changes = handle.changes();
     let edit = ann.set("title", "Files");
     assert!(ann.send(Message::Update(&edit)).await.unwrap().is_empty());
     assert_eq!(title(&handle), "Files");
     assert!(changes.has_changed().unwrap());
     changes.mark_unchanged();
-    for client in [&ann, &bob] {
+    for client in [&mut ann, &mut bob] {
         client.hear().await;
         assert_eq!(client.title().as_deref(), Some("Files"));
     }
@@ -158,7 +161,7 @@ async fn a_document_larger_than_its_account_is_served_and_can_be_made_smaller() 
     assert!(close.code() == 1013 && close.reason().contains("`document`"), "{close:?}");
     // By the host it can be edited all the same, and made smaller.
     handle.edit("files".into(), vec![("enabled".into(), false.into())], operator()).await.unwrap();
-    handle.remove(names).await.unwrap();
+    handle.remove(names, None).await.unwrap();
     assert!(handle.view().bytes < bytes / 4, "{} of {bytes}", handle.view().bytes);
     let mut ann = Client::new(&handle, operator()).await;
     let edit = ann.set("title", "Files");
