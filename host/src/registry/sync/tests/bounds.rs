@@ -205,16 +205,18 @@ async fn a_document_begins_anew_before_its_account_is_full() {
     let (mut edits, mut seen) = (0_usize, before.epoch);
     let mut ann = Client::new(&handle, operator()).await;
     while handle.view().epoch < before.epoch + 3 {
-        let agent = format!("agent-{}", edits % 2_000);
-        let edit = {
+        let some = {
             let mut txn = ann.doc.transact_mut();
-            let Some(Out::YMap(map)) = ann.agents.get(&txn, &agent) else { panic!("no agent") };
-            map.insert(&mut txn, "title", format!("edit {edits}"));
+            for _ in 0..100 {
+                let agent = format!("agent-{}", edits % 2_000);
+                let Some(Out::YMap(map)) = ann.agents.get(&txn, &agent) else { panic!("no agent") };
+                map.insert(&mut txn, "title", format!("edit {edits}"));
+                edits += 1;
+            }
             txn.commit();
             txn.encode_update_v1()
         };
-        ann.send(Message::Update(&edit)).await.unwrap_or_else(|close| panic!("after {edits} edits: {close:?}"));
-        edits += 1;
+        ann.send(Message::Update(&some)).await.unwrap_or_else(|close| panic!("after {edits} edits: {close:?}"));
         if handle.view().epoch > seen {
             seen = handle.view().epoch;
             ann = Client::new(&handle, operator()).await;
