@@ -186,8 +186,7 @@ async fn a_document_of_before_does_not_come_back() {
     let mut author = Editor::connect(host.address, Some(&token)).await.expect("it is let in");
     author.set([("hello", "title", "kept")]).await.expect("sent");
     // So many clients have never written at once: the document begins anew.
-    let crowd = |from: u64| (from..from + 250).fold(Draft::default(), |draft, id| draft.section(id, 0, [gone(1)]));
-    let mut crowds = (0..30).map(|turn| crowd(10_000 + 250 * turn).bytes());
+    let mut crowds = (0..30).map(newcomers);
     let epoch = loop {
         let update = crowds.next().expect("it begins anew before that");
         if author.send_bytes(Message::Update(&update).write()).await.is_err() {
@@ -221,6 +220,21 @@ async fn a_document_of_before_does_not_come_back() {
     }
 }
 
+/// A host where Ann may publish `hello`, and its operator's editor.
+async fn with_ann() -> (TestHost, Token, Editor) {
+    let ann = Token::fresh().expect("random bytes");
+    let table = tokens(&[("ann", &ann, "publisher, names: [hello]")]);
+    let host = TestHost::start(&format!("{table}{AGENTS}"));
+    let operator = Editor::connect(host.address, Some(&host.operator_token())).await.expect("it is let in");
+    (host, ann, operator)
+}
+
+/// An update of many clients that have never written before, others in each turn.
+fn newcomers(turn: u64) -> Vec<u8> {
+    let ids = 10_000 + 250 * turn..10_000 + 250 * (turn + 1);
+    ids.fold(Draft::default(), |draft, id| draft.section(id, 0, [gone(1)])).bytes()
+}
+
 /// A value that a field may hold.
 fn any(field: &Field) -> Any {
     match field.name {
@@ -234,10 +248,7 @@ fn any(field: &Field) -> Any {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_publisher_edits_what_its_agents_say_of_themselves() {
-    let ann = Token::fresh().expect("random bytes");
-    let table = tokens(&[("ann", &ann, "publisher, names: [hello]")]);
-    let host = TestHost::start(&format!("{table}{AGENTS}"));
-    let mut operator = Editor::connect(host.address, Some(&host.operator_token())).await.expect("it is let in");
+    let (host, ann, mut operator) = with_ann().await;
     // So that there is something to delete.
     for field in FIELDS.iter().filter(|field| field.by != Writer::Host && field.name != "retired") {
         operator.set(["hello", "everything"].map(|agent| (agent, field.name, any(field)))).await.expect("sent");
@@ -304,15 +315,11 @@ async fn a_publisher_edits_what_its_agents_say_of_themselves() {
 /// about at will.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_publisher_cannot_make_the_document_begin_anew() {
-    let ann = Token::fresh().expect("random bytes");
-    let table = tokens(&[("ann", &ann, "publisher, names: [hello]")]);
-    let host = TestHost::start(&format!("{table}{AGENTS}"));
-    let mut honest = Editor::connect(host.address, Some(&host.operator_token())).await.expect("it is let in");
+    let (host, ann, mut honest) = with_ann().await;
     let mut hostile = Editor::connect(host.address, Some(ann.reveal())).await.expect("it is let in");
-    let crowd = |from: u64| (from..from + 250).fold(Draft::default(), |draft, id| draft.section(id, 0, [gone(1)]));
     let mut end = None;
     for turn in 0..20 {
-        let sent = hostile.send_bytes(Message::Update(&crowd(10_000 + 250 * turn).bytes()).write()).await;
+        let sent = hostile.send_bytes(Message::Update(&newcomers(turn)).write()).await;
         sent.expect("the connection has not ended yet");
         end = ended(&mut hostile).await;
         if end.is_some() {

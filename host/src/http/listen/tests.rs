@@ -270,6 +270,7 @@ async fn a_client_that_reads_slowly_gets_all() {
             0 => break,
             length => got += length,
         }
+        // The slowness itself: in all it takes longer than a stall may, and no pause of it does.
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
     assert!(got > LONG_REPLY_BYTES, "{got}");

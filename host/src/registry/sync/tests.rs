@@ -122,14 +122,18 @@ async fn what_is_stored_outlives_its_host() {
     let mut ann = Client::new(&handle, operator()).await;
     let edit = ann.set("title", "Files");
     ann.send(Message::Update(&edit)).await.unwrap();
-    // The thread ends with its last handle.
-    let Client { session, .. } = ann;
-    let outbox = session.outbox.clone();
-    drop((session, handle));
-    while !matches!(outbox.next().await, Next::Over(Ending::Stop)) {}
-    let again = again(data.path(), 64 << 20).await;
+    let again = restarted(data.path(), ann, handle).await;
     assert_eq!(title(&again), "Files");
     assert_eq!(again.view().epoch, 1);
+}
+
+/// Ends the last client and its host, and opens what they have left below a folder.
+async fn restarted(data: &Path, client: Client, handle: Handle) -> Handle {
+    // The thread ends with its last handle.
+    let outbox = client.session.outbox.clone();
+    drop((client, handle));
+    while !matches!(outbox.next().await, Next::Over(Ending::Stop)) {}
+    again(data, 64 << 20).await
 }
 
 /// The document below a folder once more, with so many bytes for it.

@@ -41,11 +41,7 @@ async fn nobody_writes_as_a_client_of_somebody_else() {
     // It is remembered after a restart.
     drop((boss, mallory));
     let fourth = ann.set("title", "forged");
-    let Client { session, .. } = ann;
-    let outbox = session.outbox.clone();
-    drop((session, handle));
-    while !matches!(outbox.next().await, Next::Over(Ending::Stop)) {}
-    let handle = again(data.path(), 64 << 20).await;
+    let handle = restarted(data.path(), ann, handle).await;
     let mut mallory = Client::new(&handle, publisher("mallory")).await;
     assert_eq!(mallory.send(Message::Update(&fourth)).await.unwrap_err().code(), 4403);
     let mut ann = Client::new(&handle, publisher("ann")).await;
